@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.app import App
+from shared.app.wiring import App
 from shared.config.app_settings import AppSettings
 from shared.coordinator import routing
 from shared.core.lane import decide

@@ -16,7 +16,7 @@ from benchmarks.progress import Progress
 from localcloud.up import LocalCloud
 from localcloud.up.kept_secrets import write_private
 from shared.coordinator import notifications
-from shared.core.messages import encode
+from shared.core.message_bodies import encode
 
 ROUNDS = 3
 NOTIFICATIONS = 2500

@@ -5,14 +5,10 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-import aiohttp
-
 from benchmarks import azureml_calls
-from benchmarks.children import REPOSITORY
-from benchmarks.cloud import running_cloud
 from benchmarks.figures import BenchmarkError, Comparison, Finding, Target
 from benchmarks.progress import Progress
-from benchmarks.waiting import DEPLOYMENT_SECONDS, Run
+from benchmarks.waiting import DEPLOYMENT_SECONDS, Run, trained
 
 TARGET = Target(1.05, at_least=False)
 SETTINGS = {"MLPROMOTE_CONFIGURATION": "benchmarks/journey.yml"}
@@ -20,11 +16,7 @@ MODEL = "digits"
 
 
 async def measure(folder: Path, progress: Progress) -> list[Finding]:
-    cloud_at = running_cloud(folder / "cloud", REPOSITORY, SETTINGS, deployment_seconds=DEPLOYMENT_SECONDS)
-    async with cloud_at as cloud, aiohttp.ClientSession() as session:
-        run = Run(cloud, session, folder)
-        progress(0, 3, "a training job")
-        await run.train()
+    async with trained(folder, SETTINGS, progress, 3) as run:
         progress(1, 3, "a first version to prod, which shows how long each step takes")
         first = await _journey(run, "1")
         progress(2, 3, "the next version to prod")

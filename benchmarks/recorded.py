@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmarks.at_once import AtOnceApp, registration
 from shared.cloud import stores
-from shared.core.messages import Command, Event, News, Report, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import Command, Event, News, Report
 from shared.core.queues import EVENTS_QUEUE, environment_of, reports_queue, steps_queue
 from shared.ports import Bus
 

@@ -4,13 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
-import aiohttp
-
-from benchmarks.children import REPOSITORY
-from benchmarks.cloud import running_cloud
 from benchmarks.figures import Comparison, Finding, Target
 from benchmarks.progress import Progress
-from benchmarks.waiting import DEPLOYMENT_SECONDS, PERSON, Run
+from benchmarks.waiting import DEPLOYMENT_SECONDS, PERSON, Run, trained
 
 #: A guard only: it is as many times faster as a deployment is slower than a change of traffic.
 TARGET = Target(0.2, at_least=False)
@@ -19,11 +15,7 @@ KEPT, REMOVED = "kept", "removed"
 
 
 async def measure(folder: Path, progress: Progress) -> list[Finding]:
-    cloud_at = running_cloud(folder / "cloud", REPOSITORY, SETTINGS, deployment_seconds=DEPLOYMENT_SECONDS)
-    async with cloud_at as cloud, aiohttp.ClientSession() as session:
-        run = Run(cloud, session, folder)
-        progress(0, 4, "a training job")
-        await run.train()
+    async with trained(folder, SETTINGS, progress, 4) as run:
         for version in ("1", "2"):
             progress(int(version), 4, f"version {version} of two models, each with a deployment")
             ended = await asyncio.gather(*(run.promotion(model, version) for model in (KEPT, REMOVED)))

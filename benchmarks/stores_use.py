@@ -26,7 +26,7 @@ from shared.cloud.tables import TablesStore
 from shared.coordinator.lanes import Lanes
 from shared.core.events import LaneEvent, PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey, Outcome, RunStep, Succeeded
-from shared.core.plan import plan_for
+from shared.core.plan import PlanSettings, plan_for
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, promotion_id
 from shared.ports import PromotionFilter, Store
 from shared.worker.polls import poll_again
@@ -131,7 +131,7 @@ def requested(lane: LaneKey, number: int) -> PromotionRequested:
     candidate = Candidate(Kind.MODEL, lane.model, str(number), "dev", "/subscriptions/d/workspaces/dev")
     stages = []
     for name, after in (("test", ()), ("prod", ("test",))):
-        plan = plan_for(Kind.MODEL, environment=name, source="dev", first=not after, limits={})
+        plan = plan_for(Kind.MODEL, PlanSettings(), environment=name, source="dev", first=not after)
         settings = {"endpoint": f"{lane.model}-{name}", "validate": [{"metric": "auc", "at_least": 0.82}]}
         stages.append(StageRun(name, name, f"{lane.model}-{name}", after, settings, tuple(map(StepRun, plan))))
     created = BEGAN + timedelta(seconds=number)

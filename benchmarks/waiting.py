@@ -6,8 +6,8 @@ The same run shows the calls to Azure ML by step, and the memory that the app us
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,17 @@ LONGEST = 120.0
 #: Seconds between polls of the app's memory, and of the promotion: rare enough not to disturb the measurement.
 LOOK_AT_MEMORY, LOOK_AT_PROMOTION = 0.2, 1.0
 EVERYTHING_LOGGED = 1_000_000  # lines
+
+
+@asynccontextmanager
+async def trained(folder: Path, settings: Mapping[str, str], progress: Progress, steps: int) -> AsyncIterator["Run"]:
+    """A run on a local cloud of its own, after a training job, which is the first of so many steps."""
+    cloud_at = running_cloud(folder / "cloud", REPOSITORY, settings, deployment_seconds=DEPLOYMENT_SECONDS)
+    async with cloud_at as cloud, aiohttp.ClientSession() as session:
+        run = Run(cloud, session, folder)
+        progress(0, steps, "a training job")
+        await run.train()
+        yield run
 
 
 async def measure(folder: Path, progress: Progress) -> list[Finding]:

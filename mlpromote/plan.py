@@ -50,15 +50,23 @@ def _drawn(plan: Document, now: datetime) -> Iterator[RenderableType]:
     for each in plan["earlier"]:
         why = f": {each['reason']}" if each["reason"] else ""
         yield dim(f"  promoted {age(each['created'], now)} ago as {each['id']}, {spoken(each['status'])}{why}")
-    if unknown := plan.get("unknown"):
-        yield Padding(Text(unknown), (0, 0, 0, 2))
     if promotion["status"] not in ("queued", "running"):
         yield Text(f"  it would be {spoken(promotion['status'])}: {promotion['reason']}", style="yellow")
         return
+    yield from _whether_it_exists(plan)
     known = {stage["name"]: stage for stage in plan["stages"]}
     for stage in promotion["stages"]:
         yield Text()
         yield from _stage(stage, known[stage["name"]])
+
+
+def _whether_it_exists(plan: Document) -> Iterator[RenderableType]:
+    """Yield what is known of that, unless a step has found the version. Apps before this version do not say it."""
+    version, steps = plan["promotion"]["version"], plan["promotion"]["stages"][0]["steps"]
+    if "found" in plan and plan["found"] is None and steps:
+        yield dim(f"  nobody has looked yet whether version {version} exists: {steps[0]['name']} will")
+    elif plan.get("found") is False:
+        yield _line(f"version {version} was not found when it was last looked for. {plan['missing']}", "yellow")
 
 
 def _stage(stage: Document, known: Document) -> Iterator[RenderableType]:

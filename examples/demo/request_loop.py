@@ -28,9 +28,15 @@ class RequestLoop:
         self._stopping = asyncio.Event()
         #: Number of requests that each version answered, in the order of their first answers.
         self.answered: Counter[str] = Counter()
-        self.failed = 0
+        #: Number of requests that failed, by what their failure begins with: the status.
+        self.failed_as: Counter[str] = Counter()
         #: The first few failures, in words.
         self.failures: list[str] = []
+
+    @property
+    def failed(self) -> int:
+        """How many requests have failed."""
+        return self.failed_as.total()
 
     @property
     def sent(self) -> int:
@@ -60,7 +66,7 @@ class RequestLoop:
             try:
                 self.answered[await self._ask()] += 1
             except self._failing as failure:
-                self.failed += 1
+                self.failed_as[str(failure).partition(":")[0]] += 1
                 if len(self.failures) < KEPT_FAILURES:
                     self.failures.append(str(failure))
             await asyncio.sleep(self._pause_seconds)

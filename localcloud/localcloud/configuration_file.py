@@ -28,7 +28,7 @@ def read_configuration(path: Path, form: type[Configuration]) -> Configuration:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # `ValueError`: an impossible date, say
         raise ConfigurationError(f"{path}: is neither YAML nor JSON: {error}") from error
     return check_configuration({} if content is None else content, form, str(path))
 

@@ -39,6 +39,15 @@ _FILLED_IN = {
     Kind.MONITOR: {"name": "filled-in"},
 }
 
+#: Of what the app uses: the class that the loader must return, and what people call it.
+_WANTED = {
+    Kind.DEPLOYMENT: ("ManagedOnlineDeployment", "a managed online deployment"),
+    Kind.ENDPOINT: ("ManagedOnlineEndpoint", "a managed online endpoint"),
+    Kind.MONITOR: ("MonitorSchedule", "a monitor"),
+}
+#: The same for a job that the app submits.
+_WANTED_OF_EVALUATION = ("Command", "a command job")
+
 _CLOUD = "AZUREML_CURRENT_CLOUD"
 
 #: By the name in the `$schema` of a file.
@@ -73,7 +82,8 @@ Steps = tuple[str, ...]
 def findings(document: Document, kind: Kind, is_evaluation: bool = False) -> Iterator[Finding]:
     """Yield what the loader does not accept. Needs `azure-ai-ml`. `is_evaluation`: the app binds the job's inputs."""
     content = {key: value for key, value in document.content.items() if not (is_evaluation and key == "inputs")}
-    fault = _refusal(content, document.file, kind)
+    wanted = _WANTED_OF_EVALUATION if is_evaluation else _WANTED.get(kind)
+    fault = _refusal(content, document.file, kind, wanted)
     if fault is None:
         return
     for steps, sentence in dict.fromkeys(_sentences(fault)):
@@ -82,8 +92,8 @@ def findings(document: Document, kind: Kind, is_evaluation: bool = False) -> Ite
         yield document.fault(steps, f"{key}: {words}" if key else words, Rule.AZURE_ML)
 
 
-def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
-    """Return what the loader says of the file, or None if it accepts it."""
+def _refusal(content: dict[str, Any], file: Path, kind: Kind, wanted: tuple[str, str] | None) -> str | None:
+    """Return what the loader says of the file, or that it describes something else; None if it is as wanted."""
     # It looks up the cloud that the variable names when it is imported; nothing here asks any cloud.
     cloud = os.environ.pop(_CLOUD, None)
     try:
@@ -102,12 +112,14 @@ def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            load(io.StringIO(text), relative_origin=str(file.resolve()))
+            loaded = load(io.StringIO(text), relative_origin=str(file.resolve()))
     except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
         # The SDK does not document what it raises for content of the wrong shape. These were observed.
         return str(fault)
     except NotImplementedError as fault:  # of a schedule: it cannot put its own refusal into words
         return str(fault.__context__)
+    if wanted is not None and type(loaded).__name__ != wanted[0]:
+        return f"does not describe {wanted[1]}"
     return None
 
 

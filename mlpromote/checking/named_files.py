@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlpromote.checking import code, conda, loaders
+from mlpromote.checking import app_rules, code, conda, loaders
 from mlpromote.checking.documents import Document, Naming, is_remote, read, texts
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.loaders import Kind
@@ -81,6 +81,7 @@ class NamedFiles:
             # Of a file that is not there, the loader says that the whole document is wrong.
             if (each.line, each.column) != (1, 1) or not any(other.rule is Rule.FILE for other in local):
                 yield each
+        yield from app_rules.findings(document, kind, self._is_evaluation(document))
 
     def _is_evaluation(self, document: Document) -> bool:
         return document.file.resolve() in self._evaluations

@@ -5,12 +5,11 @@ are not retried here: the queue does that, with the pauses that Azure asks for.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
@@ -19,20 +18,18 @@ from azure.core.pipeline.transport import RequestsTransport
 from shared.cloud import (
     azureml_authors,
     azureml_capacity,
-    azureml_deployments,
-    azureml_endpoints,
     azureml_events,
     azureml_files,
-    azureml_monitors,
     azureml_registry,
     azureml_rights,
-    azureml_scoring,
 )
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_batch import BatchEndpointsOfWorkspace, InvocationsOfWorkspace
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_jobs import JobsOfWorkspace
 from shared.cloud.azureml_live import LiveFiguresOfWorkspace
+from shared.cloud.azureml_monitors import MonitorsOfWorkspace
+from shared.cloud.azureml_online import OnlineEndpointsOfWorkspace
 from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
@@ -41,13 +38,9 @@ from shared.cloud.identity import credential
 from shared.core import asset_names
 from shared.core.approval import Author
 from shared.ports import (
-    Answer,
     BusyError,
     Capability,
     Deployment,
-    DeploymentFile,
-    Endpoint,
-    EndpointFile,
     EndpointKind,
     EventSubscription,
     ForbiddenError,
@@ -55,8 +48,6 @@ from shared.ports import (
     JobOutput,
     MachineSize,
     Model,
-    Monitor,
-    MonitorFile,
     Quota,
     RegistryData,
     RejectedError,
@@ -69,7 +60,14 @@ if TYPE_CHECKING:  # the import takes a second and 100 MB, so it must not happen
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorkspace, InvocationsOfWorkspace):
+class AzureMLWorkspace(
+    OnlineEndpointsOfWorkspace,
+    MonitorsOfWorkspace,
+    JobsOfWorkspace,
+    PipelinesOfWorkspace,
+    LiveFiguresOfWorkspace,
+    InvocationsOfWorkspace,
+):
     """The workspace with the ARM id `workspace` and the registry of that name, accessed with the identity `client_id`.
 
     `cloud` has the addresses of a cloud other than Azure's public one (see `Cloud`). Thread-safe: each operation has
@@ -228,90 +226,6 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
 
     def with_endpoints(self, kind: EndpointKind) -> "AzureMLWorkspace":
         return self._with_batch_endpoints if kind is EndpointKind.BATCH else self
-
-    def endpoint(self, name: str) -> Endpoint | None:
-        with self._rest(f"read endpoint {name}") as rest:
-            found = azureml_deployments.read_endpoint(rest, self._id, name)
-        return azureml_deployments.endpoint_from(found, *self._why_broken(found)) if found else None
-
-    def endpoint_file(self, file: Path) -> EndpointFile:
-        return azureml_endpoints.described(file)
-
-    def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None:
-        from azure.ai.ml.entities import ManagedOnlineEndpoint
-
-        made = azureml_endpoints.load(file, name) if file else ManagedOnlineEndpoint(name=name, auth_mode="key")
-        made.tags = {**(made.tags or {}), **tags}
-        with self._client(f"create endpoint {name}") as client:
-            client.online_endpoints.begin_create_or_update(made)
-
-    def start_endpoint_change(self, name: str, file: Path) -> None:
-        with self._client(f"change the settings of endpoint {name}") as client:
-            found = client.online_endpoints.get(name)
-            client.online_endpoints.begin_create_or_update(azureml_endpoints.changed(found, file))
-
-    def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
-        with self._client(f"set the traffic of endpoint {endpoint}") as client:
-            found = client.online_endpoints.get(endpoint)
-            found.traffic, found.mirror_traffic = dict(traffic), dict(mirror)
-            client.online_endpoints.begin_create_or_update(found)
-
-    def deployments(self, endpoint: str) -> Sequence[Deployment]:
-        with self._rest(f"list the deployments of endpoint {endpoint}") as rest:
-            found = azureml_deployments.read_deployments(rest, self._id, endpoint)
-            return [self._with_asset_id(azureml_deployments.deployment_from(each)) for each in found]
-
-    def deployment(self, endpoint: str, name: str) -> Deployment | None:
-        with self._rest(f"read deployment {name} of endpoint {endpoint}") as rest:
-            found = azureml_deployments.read_deployment(rest, self._id, endpoint, name)
-        if not found:
-            return None
-        return self._with_asset_id(azureml_deployments.deployment_from(found, *self._why_broken(found)))
-
-    def deployment_file(self, file: Path) -> DeploymentFile:
-        return azureml_deployments.described(file)
-
-    def start_deployment(
-        self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str], environment: str = ""
-    ) -> None:
-        deployment = azureml_deployments.load(file, endpoint, name, self._arm_id(model), environment)
-        deployment.tags = {**(deployment.tags or {}), **tags}
-        with self._client(f"create deployment {name} of endpoint {endpoint}") as client:
-            client.online_deployments.begin_create_or_update(deployment)
-
-    def monitor_file(self, file: Path) -> MonitorFile:
-        return azureml_monitors.described(file)
-
-    def monitor(self, name: str) -> Monitor | None:
-        with self._rest(f"read monitor {name}") as rest:
-            return azureml_monitors.read(rest, self._id, name)
-
-    def start_monitor(self, file: Path, name: str, endpoint: str, deployment: str, tags: Mapping[str, str]) -> None:
-        schedule = azureml_monitors.load(file, name, f"azureml:{endpoint}:{deployment}", tags)
-        with self._client(f"create monitor {name}") as client:
-            try:
-                client.schedules.begin_create_or_update(schedule)
-            except AttributeError as fault:  # what azure-ai-ml meets where a deployment lacks a collection
-                raise RejectedError(
-                    f"Monitor {name} cannot watch deployment {deployment}: it does not collect model_inputs and "
-                    "model_outputs. Add both to `data_collector` of the deployment file."
-                ) from fault
-
-    def start_removal(self, endpoint: str, deployment: str) -> None:
-        with self._client(f"remove deployment {deployment} of endpoint {endpoint}") as client:
-            client.online_deployments.begin_delete(deployment, endpoint)
-
-    def logs(self, endpoint: str, deployment: str, lines: int) -> str:
-        with self._client(f"read the log of deployment {deployment} of endpoint {endpoint}") as client:
-            return str(client.online_deployments.get_logs(deployment, endpoint, lines))
-
-    def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]:
-        with self._rest(f"ask endpoint {endpoint}") as rest:
-            place = f"{self._id}/onlineEndpoints/{endpoint}"
-            scope = f"{self._cloud.aml_resource_id.rstrip('/')}/.default"
-            address, key = azureml_scoring.address_and_key(rest, place, lambda: self._credential.get_token(scope).token)
-        with told_in_words(self._who, f"ask endpoint {endpoint}"):
-            yield from azureml_scoring.answers(address, key, deployment, requests)
 
     # --- connections ---
 

@@ -25,6 +25,11 @@ class ConnectedWorkspace(ABC):
 
     @property
     @abstractmethod
+    def _who(self) -> str:
+        """The identity and the workspace, in words for errors."""
+
+    @property
+    @abstractmethod
     def _credential(self) -> Any: ...
 
     @property

@@ -4,11 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from shared.cloud.azureml_errors import brief
-from shared.cloud.azureml_yaml import usable
-from shared.config import plain_yaml
+from shared.cloud.azureml_yaml import mapping, usable
 from shared.ports import EndpointFile, EndpointSettings, RejectedError
 
 if TYPE_CHECKING:
@@ -28,7 +24,7 @@ def load(file: Path, name: str) -> "ManagedOnlineEndpoint":
     from azure.ai.ml import load_online_endpoint
     from azure.ai.ml.entities import ManagedOnlineEndpoint
 
-    content = _mapping(file)
+    content = mapping(file, "managed online endpoint", "endpoint_file")
     if given := [key for key in _TRAFFIC if content.get(key)]:
         raise RejectedError(f"The endpoint file {file.name} names {given[0]}, which the app gives itself. Remove it.")
     with usable(file, "endpoint"):
@@ -40,7 +36,7 @@ def load(file: Path, name: str) -> "ManagedOnlineEndpoint":
 
 def described(file: Path) -> EndpointFile:
     """What the file requests. `RejectedError` as in `load`."""
-    content, endpoint = _mapping(file), load(file, "checked-only")
+    content, endpoint = mapping(file, "managed online endpoint", "endpoint_file"), load(file, "checked-only")
     identity = endpoint.identity
     named = [str(each.resource_id or "") for each in (identity.user_assigned_identities or ())] if identity else []
     access = str(endpoint.public_network_access or "").lower()
@@ -88,15 +84,3 @@ def _auth_mode(name: str) -> str:
 
 def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
     return {str(name): str(value) for name, value in (values or {}).items()}
-
-
-def _mapping(file: Path) -> dict[str, Any]:
-    try:
-        content = plain_yaml.load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as fault:
-        raise RejectedError(f"There is no endpoint file {file}. Correct `endpoint_file` of the stage.") from fault
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
-        raise RejectedError(f"The endpoint file {file.name} cannot be read: {brief(str(fault))}") from fault
-    if not isinstance(content, dict):
-        raise RejectedError(f"The endpoint file {file.name} does not describe a managed online endpoint in YAML.")
-    return content

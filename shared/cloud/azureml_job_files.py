@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_uploads import is_remote, local_files
-from shared.cloud.azureml_yaml import environment_files, usable
-from shared.config import plain_yaml
+from shared.cloud.azureml_yaml import environment_files, mapping, usable
 from shared.ports import JobFile, JobSubmission, RejectedError
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ _LOCAL = "local"
 
 def described(file: Path) -> JobFile:
     """Return what the file requests, and its local files. Raises `RejectedError` for an unusable file."""
-    content = _mapping(file)
+    content = mapping(file, "command job", "job")
     inputs = content.get("inputs")
     job = load(file, None)
     resources: Any = job.resources
@@ -46,7 +44,7 @@ def load(file: Path, submission: JobSubmission | None) -> "Command":
     from azure.ai.ml import load_job
     from azure.ai.ml.entities import Command
 
-    content = _completed(_mapping(file), submission)
+    content = _completed(mapping(file, "command job", "job"), submission)
     with usable(file, "job"):
         job: Any = load_job(StringIO(yaml.safe_dump(content)), relative_origin=str(file.resolve()))
     if not isinstance(job, Command):
@@ -84,15 +82,3 @@ def _of_code(file: Path, job: "Command") -> Iterator[Path]:
     code = str(job.code or "")
     if code and not is_remote(code):
         yield from local_files(file, file.parent / code)
-
-
-def _mapping(file: Path) -> dict[str, Any]:
-    try:
-        content = plain_yaml.load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as fault:
-        raise RejectedError(f"There is no job file {file}.") from fault
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as fault:
-        raise RejectedError(f"The job file {file.name} cannot be read: {brief(str(fault))}") from fault
-    if not isinstance(content, dict):
-        raise RejectedError(f"The job file {file.name} is not a YAML mapping that describes a command job.")
-    return content

@@ -1,17 +1,15 @@
-"""Reads monitors from Azure ML's own YAML, and as the REST API gives them."""
+"""A workspace's monitors, from Azure ML's own YAML and as the REST API gives them."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import yaml
-
+from shared.cloud.azureml_connection import ConnectedWorkspace
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
-from shared.cloud.azureml_yaml import usable
-from shared.config import plain_yaml
+from shared.cloud.azureml_yaml import mapping, usable
 from shared.ports import Monitor, MonitorFile, RejectedError
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def load(file: Path, name: str, target: str, tags: Mapping[str, str]) -> "Monito
     from azure.ai.ml.entities import MonitoringTarget, MonitorSchedule
     from azure.ai.ml.entities._load_functions import load_schedule
 
-    content = _mapping(file)
+    content = mapping(file, "monitor", "monitor")
     if not isinstance(content.get("create_monitor"), dict):
         raise RejectedError(f"The monitor file {file.name} does not describe a monitor: it needs create_monitor.")
     try:
@@ -51,7 +49,7 @@ def load(file: Path, name: str, target: str, tags: Mapping[str, str]) -> "Monito
 def described(file: Path) -> MonitorFile:
     """What the file says. `RejectedError` as in `load`."""
     load(file, "checked-only", "azureml:checked-only:checked-only", {})
-    name = _mapping(file).get("name")
+    name = mapping(file, "monitor", "monitor").get("name")
     if not isinstance(name, str) or not name:
         raise RejectedError(f"The monitor file {file.name} needs a name.")
     return MonitorFile(file.resolve(), name)
@@ -75,13 +73,23 @@ def read(rest: Rest, workspace: str, name: str) -> Monitor | None:
     )
 
 
-def _mapping(file: Path) -> dict[str, Any]:
-    try:
-        content = plain_yaml.load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as fault:
-        raise RejectedError(f"There is no monitor file {file}. Correct `monitor` of the stage.") from fault
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
-        raise RejectedError(f"The monitor file {file.name} cannot be read: {brief(str(fault))}") from fault
-    if not isinstance(content, dict):
-        raise RejectedError(f"The monitor file {file.name} does not describe a monitor in YAML.")
-    return content
+class MonitorsOfWorkspace(ConnectedWorkspace):
+    """The part of a workspace that reads and starts its monitors."""
+
+    def monitor_file(self, file: Path) -> MonitorFile:
+        return described(file)
+
+    def monitor(self, name: str) -> Monitor | None:
+        with self._rest(f"read monitor {name}") as rest:
+            return read(rest, self._id, name)
+
+    def start_monitor(self, file: Path, name: str, endpoint: str, deployment: str, tags: Mapping[str, str]) -> None:
+        schedule = load(file, name, f"azureml:{endpoint}:{deployment}", tags)
+        with self._client(f"create monitor {name}") as client:
+            try:
+                client.schedules.begin_create_or_update(schedule)
+            except AttributeError as fault:  # what azure-ai-ml meets where a deployment lacks a collection
+                raise RejectedError(
+                    f"Monitor {name} cannot watch deployment {deployment}: it does not collect model_inputs and "
+                    "model_outputs. Add both to `data_collector` of the deployment file."
+                ) from fault

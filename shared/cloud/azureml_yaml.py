@@ -23,7 +23,7 @@ def mapping(file: Path, kind: str, key: str = "deployment") -> dict[str, Any]:
         content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise RejectedError(f"There is no {word} file {file}. Correct `{key}` of the stage.") from fault
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as fault:  # `ValueError`: an impossible date, say
         raise RejectedError(f"The {word} file {file.name} cannot be read: {brief(str(fault))}") from fault
     if not isinstance(content, dict):
         raise RejectedError(f"The {word} file {file.name} does not describe a {kind} in YAML.")

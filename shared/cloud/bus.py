@@ -12,7 +12,8 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSend
 
 from shared.cloud.reach import PAUSE_SECONDS, Reach
 from shared.config.app_settings import AppSettings
-from shared.core.messages import Command, Event, News, Report, RunStep, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import Command, Event, News, Report, RunStep
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from shared.ports import QueueUnavailableError
 from shared.telemetry.telemetry import traceparent

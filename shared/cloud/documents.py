@@ -9,7 +9,7 @@ from shared.core.holds import Holds
 from shared.core.live_minute import LiveMinute
 from shared.core.messages import Champion, LaneKey
 from shared.core.promotion import Alert, AskedRun, Hold, Lane, Promotion, Unpublished
-from shared.core.wire import from_json, to_text
+from shared.core.wire import Moment, from_text, to_text
 from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
 from shared.ports.series import KEPT
 
@@ -21,7 +21,7 @@ class _LaneDocument:
     champions: Mapping[str, Champion] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
     unpublished: Unpublished | None = None
-    closed_until: Mapping[str, datetime] = field(default_factory=dict)
+    closed_until: Mapping[str, Moment] = field(default_factory=dict)
     durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
     alerts: Mapping[str, tuple[Alert, ...]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ def lane_document(lane: Lane) -> str:
 
 def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
     """The inverse of `lane_document`."""
-    kept = from_json(_LaneDocument, json.loads(document))
+    kept = from_text(_LaneDocument, document)
     return Lane(key, promotions=promotions, **vars(kept))
 
 
@@ -46,7 +46,7 @@ def promotion_document(promotion: Promotion) -> str:
 
 def read_promotion(document: str) -> Promotion:
     """The inverse of `promotion_document`."""
-    return from_json(Promotion, json.loads(document))
+    return from_text(Promotion, document)
 
 
 def holds_document(holds: Holds) -> str:
@@ -56,7 +56,7 @@ def holds_document(holds: Holds) -> str:
 
 def read_holds(document: str) -> Holds:
     """The inverse of `holds_document`."""
-    return from_json(Holds, json.loads(document))
+    return from_text(Holds, document)
 
 
 def approval_request_document(request: ApprovalRequest) -> str:
@@ -66,7 +66,7 @@ def approval_request_document(request: ApprovalRequest) -> str:
 
 def approval_request(document: str) -> ApprovalRequest:
     """The inverse of `approval_request_document`."""
-    return from_json(ApprovalRequest, json.loads(document))
+    return from_text(ApprovalRequest, document)
 
 
 def approval_decision_document(decision: ApprovalDecision) -> str:
@@ -76,7 +76,7 @@ def approval_decision_document(decision: ApprovalDecision) -> str:
 
 def approval_decision(document: str) -> ApprovalDecision:
     """The inverse of `approval_decision_document`."""
-    return from_json(ApprovalDecision, json.loads(document))
+    return from_text(ApprovalDecision, document)
 
 
 def discarded_document(letter: DiscardedLetter) -> str:
@@ -86,7 +86,7 @@ def discarded_document(letter: DiscardedLetter) -> str:
 
 def discarded_letter(document: str) -> DiscardedLetter:
     """The inverse of `discarded_document`."""
-    return from_json(DiscardedLetter, json.loads(document))
+    return from_text(DiscardedLetter, document)
 
 
 def minute_document(minute: LiveMinute) -> str:
@@ -96,7 +96,7 @@ def minute_document(minute: LiveMinute) -> str:
 
 def live_minute(document: str) -> LiveMinute:
     """The inverse of `minute_document`."""
-    return from_json(LiveMinute, json.loads(document))
+    return from_text(LiveMinute, document)
 
 
 def slot(minute: LiveMinute) -> str:

@@ -23,7 +23,7 @@ def moved(publication: Publication, before: Sequence[Publication]) -> tuple[Publ
 
 def written(publications: tuple[Publication, ...]) -> bytes:
     """The document of a pointer."""
-    return json.dumps(to_json(_Document(publications), typed=False), indent=1, ensure_ascii=False).encode()
+    return json.dumps(to_json(_Document(publications)), indent=1, ensure_ascii=False).encode()
 
 
 def read(document: bytes) -> tuple[Publication, ...]:

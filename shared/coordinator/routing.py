@@ -22,7 +22,7 @@ from shared.core.messages import (
     MonitorBreached,
     News,
 )
-from shared.core.plan import plan_for
+from shared.core.plan import PlanSettings, plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _of_job(news: JobEnded, route: "Route", jobs: "FromJobs", asking: _Asking) -
     settings = JobStage(
         output=jobs.output, tags=dict(route.require_tags), experiment=jobs.experiment, job_tags=dict(jobs.tags)
     )
-    plan = plan_for(Kind.JOB, environment=route.source, source=route.source, first=True, limits={})
+    plan = plan_for(Kind.JOB, PlanSettings(), environment=route.source, source=route.source, first=True)
     stage = StageRun("register", route.source, "", (), settings.frozen(), tuple(map(StepRun, plan)))
     return _request(candidate, route.name, (stage,), asking, bundle=route.bundle)
 
@@ -126,13 +126,15 @@ def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "Pipeli
     asked = sorted({gate.metric for each in route.stages for gate in each.gates})
     plan = plan_for(
         Kind.PIPELINE,
+        PlanSettings(
+            asked=_asked(stage, route),
+            limits=stage.limits(),
+            options={"register_components": {"metrics": asked}, "share_data": {"data": list(route.share_data)}},
+        ),
         environment=stage.environment,
         source=route.source,
         first=not stage.after,
-        limits=stage.limits(),
-        asked=_asked(stage, route),
         worked=(APPROVE,) if policy.taken_by_environment else (),
-        options={"register_components": {"metrics": asked}, "share_data": {"data": list(route.share_data)}},
     )
     task = PipelineTask(
         stage=stage,
@@ -175,34 +177,16 @@ def _stage_run(
     model: str,
     configuration: "Configuration",
 ) -> StageRun:
-    """`elsewhere`: the stages that need the model in the registry, where it is not yet."""
-    copies = bool(elsewhere)
-    online, batch = (
-        list(dict.fromkeys(each.deployment for each in elsewhere if each.is_batch is is_batch))
-        for is_batch in (False, True)
-    )
+    """`elsewhere`: as in `_plan_settings`."""
     policy, is_at_home = configuration.environments[stage.environment].policy, configuration.is_at_home(route, stage)
     stage = stage.under(policy)
     plan = plan_for(
         Kind.MODEL,
+        _plan_settings(stage, elsewhere, route, configuration),
         environment=stage.environment,
         source=configuration.source_of(route).name,
         first=not stage.after,
-        limits=stage.limits(),
-        asked=_asked(stage, route),
         worked=(APPROVE,) if policy.taken_by_environment else (),
-        # They run only in the first stage, but must collect what the gates of all stages use.
-        options={
-            "share_data": {"data": list(route.share_data)},
-            "share": {
-                "metrics": list(configuration.metrics_asked_for()),
-                **({} if copies else {"copies": False}),
-                **({"deployments": online} if online else {}),
-                **({"batch_deployments": batch} if batch else {}),
-            },
-        },
-        times=stage.rollout.times() if stage.rollout else {},
-        delays=stage.delays(),
     )
     return StageRun(
         name=stage.name,
@@ -216,6 +200,32 @@ def _stage_run(
         approval=stage.approval_rule(),
         soak=stage.soak or timedelta(0),
         windows=windows(stage.window),
+    )
+
+
+def _plan_settings(
+    stage: "StageSettings", elsewhere: "Sequence[StageSettings]", route: "Route", configuration: "Configuration"
+) -> PlanSettings:
+    """`elsewhere`: the stages that need the model in the registry, where it is not yet."""
+    online, batch = (
+        list(dict.fromkeys(each.deployment for each in elsewhere if each.is_batch is is_batch))
+        for is_batch in (False, True)
+    )
+    return PlanSettings(
+        asked=_asked(stage, route),
+        limits=stage.limits(),
+        # They run only in the first stage, but must collect what the gates of all stages use.
+        options={
+            "share_data": {"data": list(route.share_data)},
+            "share": {
+                "metrics": list(configuration.metrics_asked_for()),
+                **({} if elsewhere else {"copies": False}),
+                **({"deployments": online} if online else {}),
+                **({"batch_deployments": batch} if batch else {}),
+            },
+        },
+        times=stage.rollout.times() if stage.rollout else {},
+        delays=stage.delays(),
     )
 
 

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from hashlib import sha256
 
 from shared.core.messages import Evidence
 from shared.core.promotion import Promotion, StageRun, StepRun
-from shared.core.wire import from_json, if_readable
+from shared.core.wire import Moment, from_json, if_readable
 
 #: The step that asks for approval.
 APPROVE = "approve"
@@ -29,7 +28,7 @@ class GivenApproval:
 
     id: str  #: of the Entra ID principal
     name: str
-    at: datetime
+    at: Moment
     reason: str
     #: Those in the person's token that let them decide. None: recorded by a version that did not keep them.
     roles: tuple[str, ...] | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core.events import NotNowError, Person
+from shared.core.wire import Moment
 
 #: More holds than people can keep in mind, and few enough to be loaded with every lane.
 MOST_HOLDS = 100
@@ -53,8 +54,8 @@ class OperatorHold:
     scope: Scope
     by: str
     reason: str
-    since: datetime
-    until: datetime | None = None  #: when it ends by itself; None: when somebody releases it
+    since: Moment
+    until: Moment | None = None  #: when it ends by itself; None: when somebody releases it
 
     def is_over(self, now: datetime) -> bool:
         return self.until is not None and now >= self.until
@@ -70,12 +71,12 @@ class HoldLine:
     """One line of the history of holds."""
 
     number: int  #: from 1, without gaps
-    at: datetime
+    at: Moment
     what: str  #: `set` or `released`
     scope: Scope
     who: str
     reason: str
-    until: datetime | None = None
+    until: Moment | None = None
 
 
 @dataclass(frozen=True)

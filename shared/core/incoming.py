@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from shared.core.message_bodies import decode
 from shared.core.messages import (
     RECONCILE,
     Command,
@@ -25,7 +26,6 @@ from shared.core.messages import (
     Report,
     RunStep,
     StepReported,
-    decode,
 )
 from shared.core.queues import environment_of, steps_queue
 from shared.core.wire import UndecodableError

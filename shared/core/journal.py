@@ -1,14 +1,15 @@
 """The journal: what happened to a promotion, line by line, for people."""
 
 from dataclasses import dataclass
-from datetime import datetime
+
+from shared.core.wire import Moment
 
 
 @dataclass(frozen=True)
 class JournalEntry:
     """One line of a promotion's history."""
 
-    at: datetime
+    at: Moment
     promotion: str
     number: int  #: from 1, without gaps
     stage: str  #: empty if the line is about the whole promotion

@@ -12,7 +12,6 @@ from typing import Any
 #: The deepest nesting of objects and lists. Ours have about ten levels; evidence of steps a few more.
 DEEPEST = 60
 
-_OPENING = re.compile(rb"[\[{]")
 _HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -23,9 +22,19 @@ def read(text: bytes) -> Any:
     except RecursionError as fault:
         raise ValueError("it is too deeply nested") from fault
     # Most texts need no check: only brackets nest, and only escapes make lone surrogates.
-    if len(_OPENING.findall(text)) > DEEPEST or _HALF_A_CHARACTER.search(text):
+    if _may_be_too_deep(text) or _HALF_A_CHARACTER.search(text):
         check(value)
     return value
+
+
+def check_depth(text: bytes) -> None:
+    """Raise ValueError if the text is nested too deeply: for readers that only bound their own recursion."""
+    if _may_be_too_deep(text):
+        read(text)
+
+
+def _may_be_too_deep(text: bytes) -> bool:
+    return text.count(b"{") + text.count(b"[") > DEEPEST
 
 
 def check(value: Any) -> None:

@@ -6,10 +6,10 @@
   again, and duplicate detection drops what was not lost. A late effect is undone (`late.py`).
 - The commands in flight are a function of the lane (`due`), so a process may die after saving and before sending.
 - One promotion of the lane at a time may be in a stage. Of those that queue for it, only the newest continues. A
-  promotion in the stage is never superseded, unless it still waits for its job to end. Jobs whose output is to be
-  registered wait in order: none is dropped.
-- A stage starts when the stages in its `after` have succeeded. It is skipped if one of them did not succeed, or was
-  rolled back while this stage queued.
+  promotion in the stage is never superseded, unless it still waits for its job to end. A version that nobody has seen
+  yet supersedes nothing (`superseding.py`). Jobs whose output is to be registered wait in order: none is dropped.
+- A stage starts when the stages in its `after` have succeeded. It is skipped if one of them did not succeed, was
+  rolled back while this stage queued, or had a breach while it was watched.
 - A stage runs its plan. When a step fails, the steps that were begun are undone in reverse order. A failing undo is
   noted and undoing continues, so that no promotion can hang.
 - Nothing is undone while the step that it undoes may still act. A stage that is turned back waits for the answer of the
@@ -37,7 +37,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.core import alerting, approving, awaiting, going_back, keeping, pace, rerunning, trying_again
+from shared.core import alerting, approving, awaiting, going_back, keeping, pace, rerunning, superseding, trying_again
 from shared.core.commands import command_for
 from shared.core.durations import in_words
 from shared.core.events import (
@@ -77,10 +77,10 @@ from shared.core.messages import (
     Succeeded,
 )
 from shared.core.plan import KINDS
-from shared.core.precedence import newer_version
+from shared.core.precedence import is_known, newer_version
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun, StepStatus
-from shared.core.settling import end, end_stage, settle
-from shared.core.transitions import Trigger
+from shared.core.settling import end, settle
+from shared.core.transitions import Trigger, end_stage
 from shared.core.turn import Turn
 from shared.core.wait_kinds import WAITS
 
@@ -184,6 +184,7 @@ def _request(turn: Turn, event: PromotionRequested) -> None:
     promotion = event.promotion
     if turn.lane.promotion(promotion.id) is not None:
         return
+    superseding.check_room(turn.lane, promotion)
     why = f": {event.reason}" if event.reason else ""
     turn.note(promotion, "requested", f"{_title(promotion.candidate)}, by {promotion.requested_by}{why}")
     if event.refusal:
@@ -226,6 +227,9 @@ def _report(turn: Turn, event: StepReported) -> None:
                 _stop(turn, promotion, stage, step)
             else:
                 _poll_again(turn, promotion, stage, step, event.outcome)
+    reported = turn.latest(promotion)
+    if is_known(reported) and not is_known(promotion):
+        superseding.take_over(turn, reported)
 
 
 def _reported(stage: StageRun, event: StepReported) -> StepRun | None:

@@ -1,7 +1,8 @@
 """What a deployment did in one minute, as it is kept and drawn."""
 
 from dataclasses import dataclass
-from datetime import datetime
+
+from shared.core.wire import Moment
 
 
 @dataclass(frozen=True)
@@ -9,7 +10,7 @@ class LiveMinute:
     """One minute of one deployment. None: there is no value for the minute, which is not 0."""
 
     deployment: str
-    at: datetime  #: its beginning
+    at: Moment  #: its beginning
     requests: float | None = None
     errors: float | None = None  #: those that the model is to blame for
     latency_p50: float | None = None  #: milliseconds, as the other latencies

@@ -1,7 +1,6 @@
-"""Commands and events: the messages of the queues, and their wire form.
+"""Commands and events: the messages of the queues.
 
-A command tells a worker what to do; an event says what happened. No body has a top-level key that the Functions host
-would mistake for message metadata (`messageId`, `subject`, `to`, …): the content is one level down.
+A command tells a worker what to do; an event says what happened.
 """
 
 import json
@@ -12,12 +11,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from shared.core import json_text
 from shared.core.live_minute import LiveMinute
-from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json, to_text
-
-#: Version of the wire form. A reader understands this one and the one before.
-SCHEMA = 1
+from shared.core.wire import Moment, to_json
 
 #: How long after its due time a command may still change anything: longer than queues usually lag.
 MAY_ACT_FOR = timedelta(minutes=3)
@@ -37,7 +32,7 @@ Evidence = Mapping[str, Any]  #: what a step saw: small JSON values, kept with t
 
 def as_evidence(seen: Any) -> Evidence:
     """A dataclass as evidence, in the form that is stored and shown; `from_json` reads it."""
-    evidence: Evidence = to_json(seen, typed=False)
+    evidence: Evidence = to_json(seen)
     return evidence
 
 
@@ -74,7 +69,7 @@ class Champion:
 
     promotion: str
     candidate: Candidate
-    since: datetime
+    since: Moment
     evidence: Mapping[str, Evidence]  #: by step, from when it was promoted (metrics, deployment name, …)
     bundle: str = ""  #: as in `Promotion`
 
@@ -193,10 +188,10 @@ class RunStep:
     environment: str  #: whose worker runs it
     attempt: int  #: a retry raises it, so that the command is not dropped as a duplicate
     poll: int  #: raised with each poll
-    not_before: datetime
-    not_after: datetime  #: from then on it must not change anything, however it was delivered
-    started: datetime  #: when the step began, at its first poll
-    deadline: datetime
+    not_before: Moment
+    not_after: Moment  #: from then on it must not change anything, however it was delivered
+    started: Moment  #: when the step began, at its first poll
+    deadline: Moment
     candidate: Candidate
     settings: Mapping[str, Any]  #: the stage's settings as they were when the promotion started
     evidence: Mapping[str, Evidence]  #: by step: this stage's earlier steps, and steps whose evidence travels
@@ -229,8 +224,8 @@ class FindRegistrations:
     those registered in the registry directly, which sends no notifications."""
 
     environment: str
-    since: datetime
-    asked: datetime
+    since: Moment
+    asked: Moment
     #: Names of the tags that routes require; others are not sent. None: an older coordinator does not say.
     tags: tuple[str, ...] | None = None
     #: Patterns of the names of the models to look for in the registry. None: it looks in the workspace.
@@ -257,7 +252,7 @@ class ModelRegistered:
     version: str
     tags: Mapping[str, str]
     source: str  #: who sent the news: `event-grid`, `RECONCILE`, a person
-    received: datetime | None = None  #: when the app was notified, where traces are kept
+    received: Moment | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -274,7 +269,7 @@ class JobEnded:
     status: str  #: Completed, Failed or Canceled
     tags: Mapping[str, str]
     source: str
-    received: datetime | None = None  #: when the app was notified, where traces are kept
+    received: Moment | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -295,7 +290,7 @@ class StepReported:
     seconds: float = 0.0  #: how long the function ran
     minutes: tuple[LiveMinute, ...] = ()  #: live figures that the poll saw; they are kept apart from the lane
     #: The environment of the worker that sent it. The receiver sets it from the queue: a body can say anything.
-    environment: str = field(default="", metadata=NOT_CARRIED)
+    environment: str = ""
 
     def about(self, lane: object) -> str:
         """The promotion to load, which may have ended."""
@@ -332,7 +327,7 @@ class MonitorBreached:
     run: str  #: of the monitor: the whole, not the step that found it
     says: str
     source: str
-    received: datetime | None = None  #: when the app was notified, where traces are kept
+    received: Moment | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -350,7 +345,7 @@ class EndpointAlert:
     fired: bool
     says: str
     source: str
-    received: datetime | None = None  #: when the app was notified, where traces are kept
+    received: Moment | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -369,12 +364,6 @@ LONGEST_TAG = 2000
 def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dict[str, str]:
     """The tags with these names, cut to the length that matters; all tags if `names` is None."""
     return {tag: value[:LONGEST_TAG] for tag, value in tags.items() if names is None or tag in names}
-
-
-_TYPES: dict[str, type[Command | Event]] = {
-    kind.__name__: kind
-    for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, MonitorBreached, EndpointAlert, StepReported)
-}
 
 
 #: Service Bus takes 128 characters.
@@ -400,26 +389,3 @@ def id_of_copy(message_id: str, suffix: str) -> str:
 def _short_id(*parts: str) -> str:
     """An id within the limit, whatever the names are."""
     return f"{parts[0]}:{sha256(json.dumps(parts[1:]).encode()).hexdigest()[:40]}"
-
-
-def encode(message: Command | Event) -> bytes:
-    """The body of a queue message: UTF-8 JSON `{"schema", "type", "content"}`."""
-    return to_text({"schema": SCHEMA, "type": type(message).__name__, "content": message}).encode()
-
-
-def decode(body: bytes) -> Command | Event:
-    """The message in a body; raises `UndecodableError` with what is wrong."""
-    try:
-        document = json_text.read(body)
-    except ValueError as fault:
-        raise UndecodableError(f"the message is not JSON: {fault}") from fault
-    if not isinstance(document, dict) or not isinstance(document.get("type"), str):
-        raise UndecodableError("the message is not an object with a type")
-    if document.get("schema") != SCHEMA:
-        raise UndecodableError(
-            f"schema {document.get('schema')!r} is not supported here, only {SCHEMA}: upgrade this app first"
-        )
-    kind = _TYPES.get(document["type"])
-    if kind is None:
-        raise UndecodableError(f"unknown type {document['type']!r}")
-    return from_json(kind, document.get("content"))

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from shared.core.messages import Kind
@@ -157,42 +156,47 @@ ENTRY = "entry"
 UNDO_NAMES = tuple(dict.fromkeys(name for rules in KINDS.values() for step in rules.plan for name in step.undo))
 
 
+@dataclass(frozen=True)
+class PlanSettings:
+    """What a stage's settings say about its plan; all but `asked` by step."""
+
+    asked: Collection[str] = ()  #: names of settings that select steps
+    limits: Mapping[str, timedelta] = field(default_factory=dict)  #: time limits
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    times: Mapping[str, int] = field(default_factory=dict)  #: how often a step that repeats is in the plan
+    delays: Mapping[str, timedelta] = field(default_factory=dict)  #: how long after the stage's end a step runs
+
+
 def plan_for(
     kind: Kind,
+    settings: PlanSettings,
     *,
     environment: str,
     source: str,
     first: bool,
-    limits: Mapping[str, timedelta],
-    asked: Collection[str] = (),
     worked: Collection[str] = (),
-    options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
-    times: Mapping[str, int] = MappingProxyType({}),
-    delays: Mapping[str, timedelta] = MappingProxyType({}),
 ) -> tuple[PlannedStep, ...]:
-    """The plan of one stage. `first`: no stage comes before it. `limits`: time limits by step. `asked`: the stage's
-    settings, which select its steps. `worked`: steps that the environment's worker runs, although the coordinator
-    normally waits for them. `options`: options by step. `times`: how often each step that repeats is in the plan.
-    `delays`: how long after the stage's end steps run."""
+    """The plan of one stage. `first`: no stage comes before it. `worked`: steps that the environment's worker runs,
+    although the coordinator normally waits for them."""
     asked_for = [
         step
         for step in KINDS[kind].plan
         if (first or not step.at_source)
-        and (not step.asked_by or step.asked_by in asked)
-        and (not step.unless or step.unless not in asked)
+        and (not step.asked_by or step.asked_by in settings.asked)
+        and (not step.unless or step.unless not in settings.asked)
     ]
     return tuple(
         replace(
             step,
             environment=source if step.at_source else environment,
             waits=step.waits and step.name not in worked,
-            limit=limits.get(step.name, step.limit),
-            delay=delays.get(step.name, step.delay),
-            options={**step.options, **options.get(step.name, {})},
-            undo_limit=limits.get(step.undo[-1], step.undo_limit) if step.undo else step.undo_limit,
+            limit=settings.limits.get(step.name, step.limit),
+            delay=settings.delays.get(step.name, step.delay),
+            options={**step.options, **settings.options.get(step.name, {})},
+            undo_limit=settings.limits.get(step.undo[-1], step.undo_limit) if step.undo else step.undo_limit,
         )
         for planned in asked_for
-        for step in (_repeated(planned, times.get(planned.name, 0)) if planned.repeats else (planned,))
+        for step in (_repeated(planned, settings.times.get(planned.name, 0)) if planned.repeats else (planned,))
     )
 
 

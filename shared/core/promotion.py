@@ -12,6 +12,7 @@ from typing import Any
 from shared.core.messages import GRACE, AwaitedJob, Candidate, Champion, Evidence, Failed, Kind, LaneKey
 from shared.core.plan import KINDS, PlannedStep
 from shared.core.window import Window
+from shared.core.wire import Moment
 
 
 class StepStatus(StrEnum):
@@ -114,12 +115,12 @@ class StepRun:
     heard: AwaitedJob | None = None  #: a job whose end was reported before a poll said that the step waits for it
     only_reads: bool = False  #: its last poll said that the current one changes nothing
     retries: int = 0  #: number of consecutive polls that could not be made
-    started: datetime | None = None
-    ended: datetime | None = None
-    next_poll: datetime | None = None
-    deadline: datetime | None = None
-    not_before: datetime | None = None  #: it waits for this time: to begin, or to end if it only waits
-    seen_running: datetime | None = None  #: when a poll last found it under way
+    started: Moment | None = None
+    ended: Moment | None = None
+    next_poll: Moment | None = None
+    deadline: Moment | None = None
+    not_before: Moment | None = None  #: it waits for this time: to begin, or to end if it only waits
+    seen_running: Moment | None = None  #: when a poll last found it under way
     says: str = ""  #: what the last poll saw, in words
     seconds: float = 0.0  #: function time used so far
     evidence: Evidence = field(default_factory=dict)
@@ -133,9 +134,9 @@ class Held:
     scope: str  #: in words, as in `holds.Scope`; the stage's name for the hold of a rollback
     by: str
     reason: str
-    since: datetime
-    until: datetime | None = None  #: when the hold ends by itself
-    look_again: datetime | None = None  #: in case nobody says that it was released
+    since: Moment
+    until: Moment | None = None  #: when the hold ends by itself
+    look_again: Moment | None = None  #: in case nobody says that it was released
 
     def is_same(self, other: "Held | None") -> bool:
         """Whether both are the same hold, whenever each was looked at."""
@@ -166,18 +167,18 @@ class StageRun:
     ends_as: StageStatus = StageStatus.FAILED  #: its status once it is undone
     predecessor: Champion | None = None  #: what served the stage when this promotion entered it
     #: Until then an unanswered command of the stage may still act, so no undo begins earlier.
-    unanswered_until: datetime | None = None
+    unanswered_until: Moment | None = None
     #: Until then such a command may still move the traffic, so no later step begins earlier.
-    moving_until: datetime | None = None
+    moving_until: Moment | None = None
     abandoned: str = ""  #: who stopped undoing it, and why; empty if nobody did
     #: Until then it keeps the deployments that it replaced, without traffic; None if it keeps none.
-    kept_until: datetime | None = None
-    queued: datetime | None = None  #: when it started to wait for its turn
-    started: datetime | None = None
-    ended: datetime | None = None
+    kept_until: Moment | None = None
+    queued: Moment | None = None  #: when it started to wait for its turn
+    started: Moment | None = None
+    ended: Moment | None = None
     reason: str = ""
 
-    @property
+    @cached_property  # asked for twenty times in each decision
     def current(self) -> StepRun | None:
         """The step that is next or under way; None when all have ended.
 
@@ -229,6 +230,11 @@ class StageRun:
             return stage
         return replace(stage, moving_until=max(until, self.moving_until or until))
 
+    @property
+    def breach(self) -> str:
+        """What was found while the stage was watched, and it serves all the same; empty if nothing was."""
+        return next((step.failure.reason for step in self.steps if step.plan.holds and step.failure is not None), "")
+
     def environment_of(self, step: str) -> str | None:
         """The environment whose worker runs a step or its undo; None for a step that the stage does not have."""
         plans = (known.plan for known in (*self.steps, *self.undoing))
@@ -257,8 +263,8 @@ class Promotion:
     stages: tuple[StageRun, ...]
     requested_by: str
     configuration: str  #: hash of the configuration it started with
-    created: datetime
-    updated: datetime
+    created: Moment
+    updated: Moment
     status: PromotionStatus = PromotionStatus.QUEUED
     reason: str = ""  #: why it ended
     requester: str = ""  #: id of the person who requested it; empty if it started automatically
@@ -283,6 +289,11 @@ class Promotion:
     def by_somebody(self) -> bool:
         """Whether a person requested it without signing in. Nobody requests one that starts automatically."""
         return not self.requester and self.requested_by == SOMEBODY
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person requested it, signed in or not."""
+        return bool(self.requester) or self.by_somebody
 
     @property
     def in_line(self) -> bool:
@@ -317,7 +328,7 @@ class Hold:
     promotion: str  #: the promotion whose rollback set it
     by: str
     reason: str
-    since: datetime
+    since: Moment
 
 
 @dataclass(frozen=True)
@@ -328,15 +339,15 @@ class Alert:
     promotion: str  #: that served when it fired
     rule: str
     says: str
-    at: datetime  #: when the app was told of it
-    resolved: datetime | None = None
+    at: Moment  #: when the app was told of it
+    resolved: Moment | None = None
 
 
 @dataclass(frozen=True)
 class Unpublished:
     """Changes that may not have been published, and that no redelivery would publish: the timer does."""
 
-    since: datetime
+    since: Moment
     lines: Mapping[str, int]  #: by promotion: the first line of its journal that may be missing
 
 
@@ -352,7 +363,7 @@ class Cause(StrEnum):
 class AskedRun:
     """A run that was asked for in a stage."""
 
-    at: datetime
+    at: Moment
     cause: Cause
 
 
@@ -367,7 +378,7 @@ class Lane:
     promotions: tuple[Promotion, ...] = ()
     unpublished: Unpublished | None = None
     #: By stage: until then a command of a promotion that has left it may still act, so no other may enter.
-    closed_until: Mapping[str, datetime] = field(default_factory=dict)
+    closed_until: Mapping[str, Moment] = field(default_factory=dict)
     #: By stage and step: the least and the most seconds that it can have taken, of the last times.
     durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     #: By stage: when its pipeline was last asked to run again.

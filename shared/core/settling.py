@@ -7,14 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core import keeping
-from shared.core.awaiting import awaiting, waits_for_others
-from shared.core.going_back import turn_back
+from shared.core import keeping, superseding
 from shared.core.held_back import held_back, let_go
 from shared.core.in_window import kept_outside
-from shared.core.messages import Kind
-from shared.core.plan import KINDS
-from shared.core.precedence import newest
 from shared.core.promotion import (
     STAGE_ENDED,
     STAGE_OCCUPIED,
@@ -25,7 +20,7 @@ from shared.core.promotion import (
     StepRun,
     StepStatus,
 )
-from shared.core.transitions import UNDONE_AS, Trigger, move
+from shared.core.transitions import UNDONE_AS, Trigger, end_stage, move
 from shared.core.trying_again import once_more
 from shared.core.turn import Turn
 from shared.core.wait_kinds import WAITS
@@ -37,7 +32,7 @@ def settle(turn: Turn) -> None:
     before = None
     while turn.lane is not before:
         before = turn.lane
-        _supersede(turn)
+        superseding.supersede(turn)
         for promotion in list(turn.lane.at_work()):
             for stage in promotion.stages:
                 known = turn.latest(promotion)
@@ -111,9 +106,12 @@ def _before(promotion: Promotion, stage: StageRun) -> list[StageRun]:
 
 
 def _skipped(stage: StageRun, before: Sequence[StageRun], now: datetime) -> StageRun | None:
-    """The stage, ended because one before it did not succeed; None if none ended that way."""
-    failed = [other.name for other in before if other.status in STAGE_ENDED - {StageStatus.SUCCEEDED}]
-    return end_stage(stage, Trigger.BEFORE_ENDED, f"{failed[0]} did not succeed", now) if failed else None
+    """The stage, ended because one before it did not succeed, or serves in spite of a breach; None if none did."""
+    ended = [other for other in before if other.status in STAGE_ENDED]
+    failed = [f"{other.name} did not succeed" for other in ended if other.status is not StageStatus.SUCCEEDED]
+    breached = [f"{other.name} had a breach while it was watched" for other in ended if other.breach]
+    reasons = [*failed, *breached]
+    return end_stage(stage, Trigger.BEFORE_ENDED, reasons[0], now) if reasons else None
 
 
 def _enter(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
@@ -126,17 +124,19 @@ def _enter(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
         return skipped
     if any(other.status is not StageStatus.SUCCEEDED for other in before):
         return stage
-    lane, kind = turn.lane, promotion.candidate.kind
+    kind = promotion.candidate.kind
     held = held_back(turn, promotion, stage)
     if held is not None:
         return held
     stage = let_go(stage)
-    if stage.is_held(turn.now) or stage.name in lane.closed_until:  # an earlier command may still act
+    if stage.is_held(turn.now) or stage.name in turn.lane.closed_until:  # an earlier command may still act
         return stage
-    if lane.occupant(kind, stage.name) not in (None, promotion.id):
+    if turn.lane.occupant(kind, stage.name) not in (None, promotion.id):
+        return stage
+    if not superseding.goes_first(turn.lane, promotion, stage):
         return stage
     turn.note(promotion, "stage-started", f"in {stage.environment}", stage)
-    champion = lane.champions.get(stage.name)
+    champion = turn.lane.champions.get(stage.name)
     return move(replace(stage, started=turn.now, predecessor=champion, unanswered_until=None), Trigger.ENTERED)
 
 
@@ -157,51 +157,6 @@ def _leave(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
         return once_more(stage, UNDONE_AS[ends_as], turn.now)
     turn.note(promotion, f"stage-{ends_as}", reason, stage)
     return end_stage(stage, UNDONE_AS[ends_as], reason, turn.now)
-
-
-def end_stage(stage: StageRun, trigger: Trigger, reason: str, now: datetime) -> StageRun:
-    return replace(move(stage, trigger), ended=now, reason=reason)
-
-
-def _supersede(turn: Turn) -> None:
-    """End all but the newest of the candidates that queue for a stage, or wait in it for a job."""
-    queues: dict[tuple[Kind, str], list[Promotion]] = {}
-    for promotion in turn.lane.under_way():
-        kind = promotion.candidate.kind
-        if not KINDS[kind].supersedes:
-            continue
-        for stage in promotion.stages:
-            if stage.status is StageStatus.QUEUED:
-                queues.setdefault((kind, stage.name), []).append(promotion)
-    for (_, name), queue in queues.items():
-        latest = newest(queue)
-        for promotion in queue:
-            if promotion.id != latest.id:
-                _step_aside(turn, turn.latest(promotion), name, latest)
-    for promotion, stage, step in list(awaiting(turn.lane)):
-        queue = [promotion, *queues.get((promotion.candidate.kind, stage.name), ())]
-        latest = newest(queue)
-        gives_way = stage.status is StageStatus.RUNNING and waits_for_others(step)
-        if gives_way and latest.id != promotion.id:
-            _give_way(turn, turn.latest(promotion), stage, step, latest)
-
-
-def _step_aside(turn: Turn, promotion: Promotion, name: str, latest: Promotion) -> None:
-    stage = promotion.stage(name)
-    if stage is None:
-        return
-    reason = f"version {latest.candidate.version} arrived before it could enter {name}"
-    turn.note(promotion, "stage-superseded", reason, stage)
-    turn.put(promotion, end_stage(stage, Trigger.NEWER_CAME, reason, turn.now))
-
-
-def _give_way(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, latest: Promotion) -> None:
-    """Turn back a promotion that waits for a job: it has not begun, although it is in the stage, and a newer candidate
-    need not wait for that job."""
-    job = step.awaits.job if step.awaits is not None else ""
-    reason = f"version {latest.candidate.version} arrived while it waited for job {job} to end"
-    turn.note(promotion, "gave-way", reason, stage)
-    turn.put(promotion, turn_back(stage, StageStatus.SUPERSEDED, reason))
 
 
 def _settle_promotion(turn: Turn, promotion: Promotion) -> Promotion:
@@ -227,10 +182,13 @@ _ENDINGS = (
 
 
 def _ending(promotion: Promotion) -> tuple[PromotionStatus, str]:
+    skipped = any(stage.status is StageStatus.SKIPPED for stage in promotion.stages)
     for ended_as, status in _ENDINGS:
         stages = [stage for stage in promotion.stages if stage.status is ended_as]
         if stages:
-            return status, "; ".join(f"{stage.name}: {stage.reason}" for stage in stages if stage.reason)
+            # Nothing ended badly, and yet a stage was left out: a breach in a stage before it.
+            found = PromotionStatus.REFUSED if skipped and status is PromotionStatus.SUCCEEDED else status
+            return found, "; ".join(f"{stage.name}: {stage.reason}" for stage in stages if stage.reason)
     raise ValueError(f"{promotion.id} has ended without a stage that says how")
 
 

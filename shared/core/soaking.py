@@ -16,6 +16,7 @@ from shared.core.held_back import held_back, let_go
 from shared.core.messages import Failed, FailureKind, as_evidence
 from shared.core.promotion import STAGE_ENDED, Promotion, StageRun, StageStatus, StepRun, StepStatus
 from shared.core.turn import Turn
+from shared.core.wire import Moment
 
 #: The step that waits for it.
 SOAK = "soak"
@@ -28,7 +29,7 @@ class Soaked:
     """The evidence of the wait."""
 
     stages: tuple[str, ...]  #: that have served the candidate
-    since: datetime  #: when the last of them gave it its traffic
+    since: Moment  #: when the last of them gave it its traffic
     asked: str  #: how long they had to serve it, in words
 
 

@@ -1,6 +1,7 @@
 """Every change of a stage's status. `lane.py` moves stages only by this table, and the docs draw it."""
 
 from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 
 from shared.core.promotion import StageRun, StageStatus
@@ -12,7 +13,7 @@ class Trigger(StrEnum):
     BEFORE_DONE = "the stages before it succeeded"
     BEFORE_ENDED = "a stage before it did not succeed"
     ENTERED = "no other promotion is in the stage, and no hold is on it"
-    NEWER_CAME = "a newer candidate is waiting for the stage"
+    NEWER_CAME = "a newer candidate, known to exist, takes its place"
     WAITED_TOO_LONG = "it waited too long for its turn"
     PLAN_DONE = "the last step succeeded"
     TURNED_BACK = "a step failed, a person turned it back, or it no longer had what it waited for"
@@ -26,7 +27,7 @@ class Trigger(StrEnum):
     UNDONE_ROLL_BACK = "undone after a rollback"
     UNDONE_SUPERSEDED = "undone after a newer candidate took its place while it waited"
     UNDONE_SKIPPED = "undone after a stage before it was rolled back while it waited"
-    UNDONE_TO_QUEUE = "undone because what serves the stage was rolled back while it waited"
+    UNDONE_TO_QUEUE = "undone while it waited: what serves was rolled back, or a newer candidate goes first"
 
 
 TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
@@ -72,3 +73,7 @@ UNDONE_AS = {
 def move(stage: StageRun, trigger: Trigger) -> StageRun:
     """The stage with its next status. Raises KeyError, a bug, for a pair that is not in the table."""
     return replace(stage, status=TRANSITIONS[stage.status, trigger])
+
+
+def end_stage(stage: StageRun, trigger: Trigger, reason: str, now: datetime) -> StageRun:
+    return replace(move(stage, trigger), ended=now, reason=reason)

@@ -87,6 +87,8 @@ def why_not_retried(lane: Lane, promotion: Promotion, only_failed: bool = True) 
     newer = newer_version(lane, promotion.candidate)
     if newer:
         return f"the promotion is superseded: {newer}"
+    if not any(stage.status in _AGAIN for stage in promotion.stages):
+        return f"no stage of the promotion failed, but what it serves had a breach: {promotion.reason}"
     for stage in promotion.stages:
         if stage.status not in _AGAIN:
             continue

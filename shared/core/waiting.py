@@ -8,6 +8,7 @@ from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.lane import LONGEST_QUEUE
 from shared.core.messages import GRACE
 from shared.core.plan import KINDS
+from shared.core.precedence import is_known
 from shared.core.promotion import Held, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
 
 
@@ -65,9 +66,11 @@ def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
     if stage.held is not None:
         return _hold(stage.held)
     occupant = lane.occupant(promotion.candidate.kind, stage.name)
-    if occupant not in (None, promotion.id):
-        return f"its turn in {stage.name}, behind promotion {occupant}"
-    return f"its turn in {stage.name}"
+    behind = f", behind promotion {occupant}" if occupant not in (None, promotion.id) else ""
+    doubt = (
+        "" if is_known(promotion) else f"; nobody has looked yet whether version {promotion.candidate.version} exists"
+    )
+    return f"its turn in {stage.name}{behind}{doubt}"
 
 
 def _hold(held: Held) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from shared.core import views
 from shared.core.events import NotNowError
+from shared.core.holds import Holds
 from shared.core.lane import decide
-from shared.core.messages import Candidate, Kind
+from shared.core.messages import FailureKind
+from shared.core.precedence import was_found
 from shared.core.promotion import Lane, Promotion, StageRun, StageStatus
 from shared.http import bodies, refusals, starting
 from shared.http.capacity_ahead import Look, capacity_ahead
@@ -48,8 +50,9 @@ class Plans:
         now = self._clock()
         event = starting.requested(asked, self._configuration(), None, f"plan of {model}/{version}", now)
         lane, _ = self._store.load(event.promotion.lane, None)
+        holds, _ = self._store.holds()
         try:
-            decided = decide(lane, event, now)
+            decided = decide(lane, event, now, holds)
         except NotNowError as fault:
             raise refusals.BadRequestError(str(fault)) from fault
         planned = decided.lane.promotion(event.promotion.id) or event.promotion
@@ -60,12 +63,13 @@ class Plans:
             "stages": [
                 {
                     **_stage(stage, lane, planned, seen),
+                    "hold": _hold(stage.name, lane, holds, now),
                     "capacity": (capacity_ahead(lane, planned, stage, self._look, now) if _CAPACITY in query else None),
                 }
                 for stage in planned.stages
             ],
             "earlier": [views.summary(each) for each in earlier],
-            "unknown": None if earlier else _unknown(planned.candidate),
+            **_found(earlier),
         }
 
     def _earlier(self, model: str, version: str) -> list[Promotion]:
@@ -82,26 +86,27 @@ def _check(query: Mapping[str, str]) -> None:
         raise refusals.BadRequestError(f"{_CAPACITY}: must be true, or left out")
 
 
-def _unknown(candidate: Candidate) -> str:
-    """What nobody has read of a version that no promotion has had."""
-    if candidate.kind is Kind.PIPELINE:
-        what = f"job {candidate.version} exists in {candidate.environment}, what it ran and its figures"
-    else:
-        version = f"{candidate.name}/{candidate.version}"
-        what = f"{version} is registered in {candidate.environment}, and its tags, its author and its figures"
-    return f"No promotion has had this version. Not known yet: whether {what}. The first steps read that."
-
-
 def _stage(stage: StageRun, lane: Lane, planned: Promotion, seen: Mapping[str, float]) -> dict[str, Any]:
-    champion, hold = lane.champions.get(stage.name), lane.holds.get(stage.name)
+    champion = lane.champions.get(stage.name)
     theirs = _metrics(champion.evidence.values()) if champion else {}
     return {
         "name": stage.name,
         "champion": champion.candidate.version if champion else None,
         "queue": list(_before(lane, stage.name, planned)),
-        "hold": f"held by {hold.by}: {hold.reason}" if hold else None,
         "gates": list(_gates(stage, seen, theirs)),
     }
+
+
+def _hold(stage: str, lane: Lane, holds: Holds, now: datetime) -> str | None:
+    """Why nothing may enter the stage now, in words; None if nothing keeps it out."""
+    of_rollback = lane.holds.get(stage)
+    if of_rollback is not None:
+        return f"held by {of_rollback.by}: {of_rollback.reason}"
+    found = holds.on(lane.key.route, lane.key.model, stage, now)
+    if found is None:
+        return None
+    until = f" until {found.until:%Y-%m-%d %H:%M} UTC" if found.until is not None else ""
+    return f"held with {found.scope} by {found.by}{until}: {found.reason}"
 
 
 def _before(lane: Lane, stage: str, planned: Promotion) -> Iterator[str]:
@@ -130,6 +135,18 @@ def _gates(stage: StageRun, seen: Mapping[str, float], theirs: Mapping[str, floa
                     "candidate": None if measures else seen.get(gate["metric"]),
                     "champion": None if measures else theirs.get(gate["metric"]),
                 }
+
+
+def _found(earlier: Sequence[Promotion]) -> dict[str, Any]:
+    """Return whether the last promotion that looked for the version found it, and why not."""
+    for promotion in earlier:
+        if was_found(promotion):
+            return {"found": True, "missing": None}
+        failures = [step.failure for stage in promotion.stages for step in stage.steps if step.failure is not None]
+        reasons = [failure.reason for failure in failures if failure.kind is FailureKind.NOT_FOUND]
+        if reasons:
+            return {"found": False, "missing": reasons[0]}
+    return {"found": None, "missing": None}
 
 
 def _figures(earlier: Sequence[Promotion]) -> dict[str, float]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from shared.core.wire import Moment
+
 
 @dataclass(frozen=True)
 class ApprovalRequest:
@@ -19,8 +21,8 @@ class ApprovalRequest:
     shown: Mapping[str, Any]  #: the manifest and the gates, for people to review
     authors: tuple[str, ...]  #: object ids of the model's authors
     requester: str  #: object id of the requester, as the coordinator reports it; empty if unknown
-    asked: datetime
-    until: datetime
+    asked: Moment
+    until: Moment
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class ApprovalDecision:
     name: str
     approves: bool
     reason: str
-    at: datetime
+    at: Moment
     #: Those in the person's token that let them decide. None: recorded by a version that did not keep them.
     roles: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None

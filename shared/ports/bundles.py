@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
+
+from shared.core.wire import Moment
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Publication:
     person: str  #: object id of who published it
     name: str  #: of that person
     reason: str
-    at: datetime
+    at: Moment
     back: bool = False  #: whether it went back to a bundle that had been published before
 
 

@@ -9,6 +9,7 @@ from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
 from shared.core.messages import Command, News, Report
 from shared.core.promotion import Lane
+from shared.core.wire import Moment
 
 
 class Bus(Protocol):
@@ -47,7 +48,7 @@ class DeadLetter:
     reason: str  #: the broker's reason, such as MaxDeliveryCountExceeded; empty if there is none
     description: str
     deliveries: int  #: so far; a replay of other letters that passes over it counts as one
-    enqueued: datetime
+    enqueued: Moment
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,14 @@ class DiscardedLetter:
 
     id: str  #: `queue:sequence number`
     message_id: str
-    enqueued: datetime
+    enqueued: Moment
     gave_up: str  #: why it became a dead letter, in words
     content: str  #: its body, encoded as `encoding` says
     encoding: str  #: `utf-8` or `base64`
     size: int  #: of its body in bytes; `content` holds less only if the message is longer than what is stored
     by: str
     reason: str
-    at: datetime
+    at: Moment
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 from opentelemetry import context, metrics, trace
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
 from shared.core.events import LaneEvent, PromotionRequested
 from shared.core.journal import JournalEntry
@@ -100,7 +100,7 @@ class _Ended:
 class Telemetry:
     """Records what happens. Thread-safe. Without providers, the global ones are used.
 
-    `is_traced` and `is_measured`: whether spans and metrics are exported, so that preparing them is worthwhile.
+    `is_traced` and `is_measured`: whether spans and metrics are exported. Otherwise they are not made.
     """
 
     def __init__(
@@ -149,6 +149,9 @@ class Telemetry:
     @contextmanager
     def poll(self, command: RunStep) -> Iterator[Callable[[Outcome], None]]:
         """Record one poll of a step. Call the yielded function with its outcome."""
+        if not self.is_traced:
+            yield lambda outcome: self._looked(INVALID_SPAN, command, outcome)
+            return
         about = fields(command) | {"attempt": command.attempt, "poll": command.poll}
         parent = _of_step(command)
         with self._tracer.start_as_current_span(f"run {command.step}", parent, SpanKind.CONSUMER, about) as span:
@@ -166,6 +169,9 @@ class Telemetry:
     @contextmanager
     def decision(self, event: LaneEvent) -> Iterator[None]:
         """Record the application of one event to its lane."""
+        if not self.is_traced:
+            yield
+            return
         about = fields(event)
         parent = None
         if isinstance(event, StepReported):
@@ -181,6 +187,8 @@ class Telemetry:
 
     def decided(self, before: Lane, decision: Decision) -> None:
         """Record what ended with a saved decision."""
+        if not (self.is_traced or self.is_measured):
+            return
         for promotion in decision.lane.promotions:
             was = before.promotion(promotion.id)
             for stage in promotion.stages:

@@ -19,6 +19,7 @@ from shared.config import durations
 from shared.config.analysis import AnalysisSettings, JobAnalysis
 from shared.core.live_minute import LiveMinute
 from shared.core.messages import AwaitedJob, Failed, Running
+from shared.core.wire import Moment
 from shared.ports import LiveFigures
 from shared.worker import analysis_job, jobs, live_figures, live_rules, replaying
 from shared.worker.evaluation import Evaluated
@@ -50,7 +51,7 @@ class Analysed:
 class Kept:
     """What the analysis keeps for the step's next poll."""
 
-    told_until: datetime | None = None  #: minutes from before were reported
+    told_until: Moment | None = None  #: minutes from before were reported
     replay: replaying.Progress | None = None
     job: str = ""  #: name of the job that is under way
 
@@ -59,8 +60,8 @@ class Kept:
 class Watched:
     """What a step watches."""
 
-    since: datetime  #: when the candidate's share of the traffic took effect
-    ends: datetime  #: when the step's time is over
+    since: Moment  #: when the candidate's share of the traffic took effect
+    ends: Moment  #: when the step's time is over
     counts: bool = True  #: False while the candidate gets only copies of requests, which may not show in the figures
     champion: str | None = None  #: the deployment that takes the other requests; None if there is none
     before: Analysed | None = None  #: what the last step with live traffic saw, if the champion takes none now

@@ -6,9 +6,10 @@ before a step, and requests that the app replays after it, are not among them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.core.live_minute import LiveMinute
+from shared.core.wire import Moment
 from shared.ports import LiveFigures, Minute
 
 #: What is judged are the last minutes, so that hours of good figures do not hide a breach. They reach further back
@@ -26,8 +27,8 @@ class Summary:
     """The figures of one deployment over some minutes. None: none of the minutes has a value."""
 
     deployment: str
-    since: datetime
-    until: datetime
+    since: Moment
+    until: Moment
     requests: float = 0.0
     errors: float = 0.0  #: those that the model is to blame for: 5xx and 424
     error_rate: float | None = None
@@ -49,8 +50,8 @@ class Summary:
 class Window:
     """Minutes from `since` to `until`."""
 
-    since: datetime
-    until: datetime
+    since: Moment
+    until: Moment
 
     def of(self, figures: LiveFigures) -> LiveFigures:
         """The minutes that lie in it completely."""

@@ -3,9 +3,9 @@ time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from shared.core.messages import Running, as_evidence
+from shared.core.wire import Moment
 from shared.ports import Deployment
 from shared.worker.target import DELETING, READY, Target
 
@@ -14,7 +14,7 @@ from shared.worker.target import DELETING, READY, Target
 class Answering:
     """State for the next poll: since when a deployment gets no more requests, as far as is known."""
 
-    since: datetime
+    since: Moment
 
 
 def until_answered(target: Target, deployment: Deployment) -> Running | None:

@@ -10,11 +10,11 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from shared.config.analysis import AnalysisSettings, MetricAnalysis, ReplaySettings
 from shared.config.limits import Unit
+from shared.core.wire import Moment
 from shared.ports import Answer, RecordedRequest, UnavailableError
 from shared.worker.live_rules import Finding, Result, exceeds, shown
 from shared.worker.smoke_file import difference
@@ -36,7 +36,7 @@ Classes = Mapping[str, int]  #: number of answers by class of their latency
 class Progress:
     """How far a replay is: what the step keeps for its next poll."""
 
-    before: datetime  #: requests that were recorded before then are sent, and live figures count until then
+    before: Moment  #: requests that were recorded before then are sent, and live figures count until then
     recorded: int = 0  #: usable requests that were found
     unusable: int = 0
     sent: int = 0

@@ -7,6 +7,7 @@ from typing import Any
 from shared.config.analysis import AnalysisSettings
 from shared.core.durations import in_words
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
+from shared.core.wire import Moment
 from shared.ports import ForbiddenError, RejectedError, UnavailableError
 from shared.worker import analysis
 from shared.worker.analysis import Analysed, Judgement, Kept
@@ -21,7 +22,7 @@ SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 class Progress:
     """State for the next poll: the step has found its share in place."""
 
-    since: datetime
+    since: Moment
     kept: Kept | None = None  #: what the analysis keeps
 
 
@@ -29,7 +30,7 @@ class Progress:
 class Seen:
     """The part of a step's evidence that is about what it watched."""
 
-    since: datetime | None = None  #: when the share took effect
+    since: Moment | None = None  #: when the share took effect
     live: Analysed | None = None  #: the live figures, and how they were judged
     no_verdict: str = ""  #: why they were not judged completely, in a sentence
 

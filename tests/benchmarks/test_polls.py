@@ -10,7 +10,7 @@ from benchmarks.polls import MOST_POLLS, MOST_SECONDS, polled
 QUARTER = timedelta(minutes=15)
 
 
-@pytest.mark.parametrize("spread", [0.02, 0.05])
+@pytest.mark.parametrize("spread", [0.02, 0.05, 0.1])
 def test_a_deployment_of_a_quarter_of_an_hour_costs_few_polls_and_its_end_is_known_soon(spread: float) -> None:
     found = polled(QUARTER, spread, knows=True)
     assert median(found.polls) <= MOST_POLLS

@@ -5,20 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.ports import (
-    Deployment,
-    Endpoint,
-    EndpointKind,
-    Invocation,
-    RejectedError,
-    SubmittedJob,
-    same_asset,
-)
+from shared.ports import EndpointKind, Invocation, RejectedError, SubmittedJob, same_asset
 from tests.cloud.local_azure import until
+from tests.cloud.served_endpoint import OF_ROUTE, OURS, ServedEndpoint, shared_model
 from tests.cloud.two_workspaces import Azure, chosen, found
 
-OURS = {"mlpromote.promotion": "p"}
-OF_ROUTE = {"mlpromote.route": "digits"}
 SCORING = """
 import json, os, pathlib
 
@@ -46,7 +37,7 @@ def azure_ml(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     yield from chosen(request, tmp_path_factory)
 
 
-class Batch:
+class Batch(ServedEndpoint):
     """A batch endpoint in test, and a model in the registry to deploy to it."""
 
     def __init__(self, azure_ml: Azure, name: str, folder: Path) -> None:
@@ -57,26 +48,12 @@ class Batch:
         self.file = folder / "batch.yml"
         (folder / "scoring" / "score.py").write_text(SCORING)
         self.file.write_text(DEPLOYMENT)
-        azure_ml.register(name)
-        azure_ml.dev.start_share(name, "1")
-        self.model = until(lambda: azure_ml.dev.registry_model(name, "1")).asset_id
+        self.model = shared_model(azure_ml, name)
         self.workspace.start_endpoint(self.endpoint, OF_ROUTE)
         self.settled()
 
-    def settled(self) -> Endpoint:
-        return until(
-            lambda: one if (one := self.workspace.endpoint(self.endpoint)) and one.state == "Succeeded" else None
-        )
-
     def start(self, deployment: str) -> None:
         self.workspace.start_deployment(self.file, self.endpoint, deployment, self.model, OURS)
-
-    def ended(self, deployment: str) -> Deployment:
-        def look() -> Deployment | None:
-            one = self.workspace.deployment(self.endpoint, deployment)
-            return one if one and one.state in ("Succeeded", "Failed") else None
-
-        return until(look, f"{deployment} has ended")
 
     def deploy(self, *deployments: str) -> None:
         for deployment in deployments:

@@ -1,71 +1,22 @@
 """What every `Workspace` must do with endpoints and deployments: the adapter of Azure ML, against the local one, and
 the fake that the fast tests use."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 
 from shared.core import asset_names
-from shared.ports import (
-    BusyError,
-    Deployment,
-    Endpoint,
-    RejectedError,
-    same_asset,
-)
+from shared.ports import BusyError, RejectedError, same_asset
 from tests.cloud.local_azure import until
+from tests.cloud.served_endpoint import OF_ROUTE, OURS, Serving
 from tests.cloud.two_workspaces import Azure, chosen, found
-
-OURS = {"mlpromote.promotion": "p"}
-OF_ROUTE = {"mlpromote.route": "digits"}
 
 
 @pytest.fixture(params=["fake", "real"])
 def azure_ml(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
     yield from chosen(request, tmp_path_factory)
-
-
-class Serving:
-    """An endpoint in test, and a model in the registry to deploy to it."""
-
-    def __init__(self, azure_ml: Azure, name: str, folder: Path) -> None:
-        self.azure_ml = azure_ml
-        self.workspace = azure_ml.test
-        self.endpoint = f"e{name}"
-        self._file = folder / "deployment.yml"
-        azure_ml.register(name)
-        azure_ml.dev.start_share(name, "1")
-        self.model = until(lambda: azure_ml.dev.registry_model(name, "1")).asset_id
-        self.workspace.start_endpoint(self.endpoint, OF_ROUTE)
-        self.settled()
-
-    def settled(self) -> Endpoint:
-        return until(
-            lambda: one if (one := self.workspace.endpoint(self.endpoint)) and one.state == "Succeeded" else None
-        )
-
-    def start(self, deployment: str, endpoint: str = "") -> None:
-        self.workspace.start_deployment(self._file, endpoint or self.endpoint, deployment, self.model, OURS)
-
-    def ended(self, deployment: str) -> Deployment:
-        def look() -> Deployment | None:
-            one = self.workspace.deployment(self.endpoint, deployment)
-            return one if one and one.state in ("Succeeded", "Failed") else None
-
-        return until(look, f"{deployment} has ended")
-
-    def deploy(self, *deployments: str) -> None:
-        for deployment in deployments:
-            self.start(deployment)
-            assert self.ended(deployment).state == "Succeeded"
-            self.settled()
-
-    def give_traffic(self, traffic: Mapping[str, int], mirror: Mapping[str, int] = MappingProxyType({})) -> None:
-        self.workspace.start_traffic(self.endpoint, traffic, mirror)
-        self.settled()
 
 
 @pytest.fixture

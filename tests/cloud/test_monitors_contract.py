@@ -8,7 +8,7 @@ import pytest
 from shared.cloud.azureml import AzureMLWorkspace
 from shared.ports import Monitor, RejectedError
 from tests.cloud.local_azure import until
-from tests.cloud.test_deployments_contract import Serving
+from tests.cloud.served_endpoint import Serving
 from tests.cloud.two_workspaces import Azure, chosen, found
 
 MONITOR = """\

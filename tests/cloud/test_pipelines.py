@@ -72,6 +72,15 @@ class Promotion:
     settings: Mapping[str, Any]
     definition: str | None = None
     evidence: dict[str, Evidence] = field(default_factory=dict)
+    number: str = "1"  #: of several promotions of the same job
+
+    @property
+    def id(self) -> str:
+        return f"rows-{self.job}-{self.number}"
+
+    @property
+    def run_name(self) -> str:
+        return f"{self.id}-test-run-1"
 
     def step(self, step: str) -> Outcome:
         """Poll until the step has ended."""
@@ -106,7 +115,7 @@ class Promotion:
         definition = {"definition": self.definition} if self.definition else {}
         return RunStep(
             LaneKey("rows", "rows"),
-            f"rows-{self.job}",
+            self.id,
             "test",
             step,
             "dev" if step == "register_components" else "test",
@@ -155,7 +164,7 @@ def test_what_ran_in_one_workspace_runs_in_another_on_its_own_data(
     assert [author.is_person for author in seen.authors] == [False]
     rows = {row.metric: (row.source, row.here) for row in from_json(Compared, promotion.evidence["compare"]).metrics}
     assert rows == {"auc": (0.9, 0.99), "rows": (10, 100)}
-    job = f"rows-{promotion.job}-test-run-1"
+    job = promotion.run_name
     test = azure.workspace("test")
     model = test.model("rows-model", promotion.evidence["register_model"]["version"])
     assert model is not None

@@ -12,7 +12,7 @@ from shared.config import Configuration, StageSettings, WorkspaceReference
 from shared.config.batch import INVOKE
 from shared.core.approval import Approval
 from shared.core.messages import Kind
-from shared.core.plan import KINDS, plan_for
+from shared.core.plan import KINDS, PlanSettings, plan_for
 from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
 from tests.core.world import promotion
 
@@ -157,7 +157,7 @@ def test_every_step_of_the_plan_can_have_a_time_limit(configured: Configured) ->
         .routes["churn"]
         .stages
     )
-    plan = plan_for(Kind.MODEL, environment="test", source="dev", first=True, limits=stage.timeouts)
+    plan = plan_for(Kind.MODEL, PlanSettings(limits=stage.timeouts), environment="test", source="dev", first=True)
     assert {step.limit for step in plan} == {timedelta(minutes=7)}
     assert {step.undo_limit for step in plan if step.undo} == {timedelta(minutes=7)}
 

@@ -9,7 +9,7 @@ import yaml
 
 from shared.config import Configuration, ConfigurationFaults, StageSettings
 from shared.core.messages import Kind
-from shared.core.plan import plan_for
+from shared.core.plan import PlanSettings, plan_for
 from tests.config.right import changed
 
 Configured = Callable[..., Configuration]
@@ -31,13 +31,15 @@ def planned(settings: StageSettings) -> Any:
     rollout = settings.rollout
     return plan_for(
         Kind.MODEL,
+        PlanSettings(
+            asked=settings.asks_for(),
+            limits=settings.limits(),
+            times=rollout.times() if rollout else {},
+            delays=rollout.delays() if rollout else {},
+        ),
         environment="prod",
         source="dev",
         first=False,
-        limits=settings.limits(),
-        asked=settings.asks_for(),
-        times=rollout.times() if rollout else {},
-        delays=rollout.delays() if rollout else {},
     )
 
 

@@ -21,7 +21,8 @@ from localcloud.testing.broker import BrokerProcess, write_config
 from shared.cloud.bus import ServiceBus
 from shared.cloud.dead_letters import MOST_AT_ONCE, ServiceBusDeadLetters, replayed_id
 from shared.core.lane import decide, due
-from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, RunStep, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, RunStep
 from shared.core.promotion import Lane
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from shared.ports import Bus, DeadLetter, DeadLetters, QueueUnavailableError

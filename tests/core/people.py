@@ -29,6 +29,14 @@ def asking(
     return PromotionRequested(replace(made, stages=runs, requester=requester), automatic=False)
 
 
+def started(
+    version: str, stages: Mapping[str, tuple[str, ...]] = ONE_STAGE, steps: tuple[str, ...] = ()
+) -> PromotionRequested:
+    """A version that a person starts by hand: nobody knows yet whether it exists."""
+    made = promotion(version, stages, steps=steps)
+    return PromotionRequested(replace(made, requested_by=OPERATOR.name, requester=OPERATOR.id), automatic=False)
+
+
 def with_a_key(request: PromotionRequested) -> PromotionRequested:
     """The same request, made with a function key alone."""
     return replace(request, promotion=replace(request.promotion, requested_by=SOMEBODY))

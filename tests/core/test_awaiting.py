@@ -8,7 +8,8 @@ import pytest
 from shared.core.awaiting import LONGEST_WAIT, awaited
 from shared.core.events import AwaitedJobEnded, Cancelled, Person, TimePassed
 from shared.core.lane import Decision, decide, due, wake_at
-from shared.core.messages import GRACE, AwaitedJob, Retry, Running, RunStep, StepReported, Succeeded
+from shared.core.message_bodies import decode, encode
+from shared.core.messages import GRACE, AwaitedJob, Retry, Running, RunStep, Succeeded
 from shared.core.promotion import Lane, StepRun
 from shared.core.waiting import waits
 from shared.core.wire import from_json, to_json
@@ -166,7 +167,7 @@ def test_it_says_which_job_it_waits_for_and_until_when() -> None:
 def test_it_travels_and_is_kept() -> None:
     lane = waiting()
     report = answer(due(lane)[0], WAITS)
-    assert from_json(StepReported, to_json(report)) == replace(report, environment="")
+    assert decode(encode(report)) == replace(report, environment="")
     assert from_json(RunStep, to_json(due(lane)[0])) == due(lane)[0]
     assert from_json(StepRun, to_json(step(lane))) == step(lane)
 

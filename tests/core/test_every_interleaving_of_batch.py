@@ -7,8 +7,8 @@ import pytest
 from shared.core.messages import Failed
 from shared.core.promotion import Lane, PromotionStatus
 from tests.core.driver import LaneDriver, by_step, drive
-from tests.core.test_every_interleaving import ONE_STAGE, explore, is_over, start, walk
-from tests.core.world import BROKEN, KEY, REFUSED, Azure, requested
+from tests.core.walk import explore, is_over, start, walk
+from tests.core.world import BROKEN, KEY, ONE_STAGE, REFUSED, Azure, requested
 from tests.core.world import promotion as a_promotion
 
 STEPS = ("deploy", "invoke", "shift", "retire")

@@ -12,8 +12,8 @@ from shared.core.messages import Failed
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.driver import drive
 from tests.core.people import OPERATOR
-from tests.core.test_every_interleaving import ONE_STAGE, World, check, explore, is_over, kept, start, walk
-from tests.core.world import BROKEN, BY_HAND, KEY, REFUSED, ROLLING, Azure, requested
+from tests.core.walk import World, check, explore, is_over, kept, start, walk
+from tests.core.world import BROKEN, BY_HAND, KEY, ONE_STAGE, REFUSED, ROLLING, Azure, requested
 from tests.core.world import promotion as a_promotion
 
 STEPS = ("make_room", "deploy", "rollout-1", "rollout-2", "shift", "watch", "retire")

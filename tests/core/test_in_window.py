@@ -11,7 +11,7 @@ from shared.core.promotion import PromotionStatus, StageStatus
 from shared.core.window import Window
 from tests.core.patient import DAY, MONDAY_9, MONDAY_MORNING, PatientDriver, patient, prod, the, waits_for
 from tests.core.people import ANNA, OPERATOR, in_flight
-from tests.core.world import BROKEN, KEY, NOW
+from tests.core.world import BROKEN, KEY, NOW, ROLLING, requested
 
 WINDOWS = (MONDAY_MORNING,)
 #: What is done at any hour.
@@ -70,6 +70,22 @@ def test_no_step_of_a_deployment_begins_outside_of_a_window() -> None:
         "retire": MONDAY_9 + week,
     }
     assert the(driver.lane).status is PromotionStatus.SUCCEEDED
+
+
+def test_no_step_of_a_rollout_begins_outside_of_a_window_but_the_watch_and_what_ends_what_was_kept_do() -> None:
+    steps = requested("2", {"prod": ()}, asked=ROLLING).promotion.stages[0].steps
+    in_window = [step.plan.name for step in steps if step.plan.in_window]
+    assert in_window == ["make_room", "deploy", "smoke", "rollout-1", "rollout-2", "shift", "retire"]
+    driver = PatientDriver()
+    driver.pause = THREE_HOURS
+    driver.apply(patient(windows=WINDOWS, asked=ROLLING))
+    driver.run()
+    while the(driver.lane).at_work:
+        driver.pass_time()
+    assert the(driver.lane).status is PromotionStatus.SUCCEEDED
+    started = [(step.plan.name, step.started) for step in prod(driver.lane).steps]
+    outside = [name for name, at in started if at is not None and not MONDAY_MORNING.is_open(at)]
+    assert outside == [*BEFORE, "watch", "retire"]
 
 
 def test_what_was_begun_in_the_window_is_finished_outside_of_it() -> None:

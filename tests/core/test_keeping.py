@@ -9,6 +9,7 @@ from shared.core.lane import decide, due, wake_at
 from shared.core.messages import Failed, FailureKind
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.driver import LaneDriver
+from tests.core.patient import PatientDriver
 from tests.core.people import OPERATOR, ask, in_flight, the
 from tests.core.world import BROKEN, KEPT_FOR, KEY, NOW, ROLLING, answer, requested
 
@@ -62,10 +63,10 @@ def test_nobody_enters_the_stage_while_it_is_removed() -> None:
 
 
 def test_the_next_version_that_serves_ends_it() -> None:
-    driver = LaneDriver(keeping())
-    driver.apply(requested("3", ONE_STAGE, asked=ROLLING))
-    lane = driver.run()
+    driver = PatientDriver(keeping())
+    lane = driver.take(requested("3", ONE_STAGE, asked=ROLLING))
     assert [each.candidate.version for each in lane.promotions if each.keeps] == ["3"]
+    assert "test kept-no-longer: version 3 takes its place" in driver.journal
 
 
 def test_a_removal_that_fails_is_noted_and_changes_nothing_else() -> None:

@@ -6,21 +6,18 @@ What happens is drawn step by step; in the end everything is delivered, and noth
 
 import os
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from shared.core.events import (
     Abandoned,
     Approved,
     Cancelled,
     KeepingEnded,
-    LaneEvent,
-    NotAllowedError,
-    NotNowError,
     Person,
     PromotionRequested,
     Rejected,
@@ -31,34 +28,13 @@ from shared.core.events import (
     TimePassed,
 )
 from shared.core.holds import NO_HOLDS, Scope, hold
-from shared.core.lane import Decision, decide, due, wake_at
-from shared.core.messages import GRACE, Kind, NotRun, Outcome, RunStep, StepReported
-from shared.core.plan import KINDS
-from shared.core.promotion import (
-    STAGE_OCCUPIED,
-    Lane,
-    Promotion,
-    PromotionStatus,
-    StageRun,
-    StageStatus,
-    StepStatus,
-)
-from shared.core.window import Window
+from shared.core.lane import due, wake_at
+from shared.core.messages import Failed, FailureKind, RunStep, StepReported
+from shared.core.promotion import SOMEBODY, STAGE_OCCUPIED, Promotion, PromotionStatus, StageStatus
+from shared.core.waiting import waits
+from tests.core.one_lane import SOAK, WINDOW, OneLane
 from tests.core.patient import patient
-from tests.core.world import (
-    BROKEN,
-    BY_HAND,
-    KEY,
-    NOW,
-    REFUSED,
-    ROLLING,
-    Add,
-    Azure,
-    Change,
-    Delete,
-    GiveTraffic,
-    answer,
-)
+from tests.core.world import BROKEN, BY_HAND, KEY, REFUSED, ROLLING, Add, Delete, GiveTraffic, answer
 
 STAGES = ("test", "prod")
 #: What a stage with a batch endpoint asks for.
@@ -75,30 +51,12 @@ PEOPLE = tuple(
 OPERATORS = [each for each in PEOPLE if "Promotion.Operator" in each.roles]
 MOST_DELIVERIES = 3000
 MOST_UNTIL_UNDONE = 500
-SOAK = timedelta(minutes=30)
-#: Closes an hour after `NOW`.
-WINDOW = Window((0, 1, 2, 3, 4), 10 * 60, 14 * 60, "Europe/Berlin")
 SCOPES = (Scope(), Scope(KEY.route), Scope(KEY.route, KEY.model), Scope(KEY.route, "", "prod"))
-Message = RunStep | StepReported | PromotionRequested
+MISSING = Failed("there is no such version", FailureKind.NOT_FOUND)
 
 
-class Histories(RuleBasedStateMachine):
-    """One lane, its messages, its endpoints and a clock. Duplicate detection forgets after an hour."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lane = Lane(KEY)
-        self.holds = NO_HOLDS
-        self.azure = Azure()
-        self.messages: list[Message] = []
-        self.dead: list[Message] = []  #: dead letters
-        self.begun: list[Message] = []  #: commands, by identity, that a worker has started: no later delivery runs
-        self.held: list[tuple[RunStep, Change]] = []  #: workers that pause between reading and changing
-        self.seen: set[str] = set()  #: ids of commands that the broker remembers
-        self.now = NOW
-        self.versions = 0
-        self.answered: list[tuple[str, str]] = []  #: person and reason of every accepted request
-        self.journal: list[str] = []
+class Histories(OneLane):
+    """What can happen to a lane, and what must hold whatever happens."""
 
     # --- what can happen ---
 
@@ -129,6 +87,21 @@ class Histories(RuleBasedStateMachine):
             broken = {(str(self.versions), stage, failing): why for stage in STAGES}
             self.azure = replace(self.azure, failing={**self.azure.failing, **broken})
         self.messages.append(event)
+
+    @rule(exists=st.booleans(), signed_in=st.booleans(), older=st.booleans())
+    @precondition(lambda self: self.versions < 5)
+    def a_person_starts_a_version(self, exists: bool, signed_in: bool, older: bool) -> None:
+        """Of a number that comes before or after all that are registered."""
+        self.versions += 1
+        version = str(self.versions if older else 90 + self.versions)
+        if not exists:
+            self.missing.add(version)
+            gone = {(version, stage, "share"): MISSING for stage in STAGES}
+            self.azure = replace(self.azure, failing={**self.azure.failing, **gone})
+        event = patient(version)
+        by, requester = ("alice", "id-of-alice") if signed_in else (SOMEBODY, "")
+        asked = replace(event.promotion, requested_by=by, requester=requester)
+        self.messages.append(replace(event, promotion=asked, automatic=False))
 
     @rule(
         pick=st.integers(0, 1000), fate=st.sampled_from(["well", "well", "well", "crash early", "crash late", "twice"])
@@ -177,6 +150,7 @@ class Histories(RuleBasedStateMachine):
             version = again.candidate.version
             mended = {key: why for key, why in self.azure.failing.items() if key[0] != version}
             self.azure = replace(self.azure, failing=mended)
+            self.missing.discard(version)
             self.ask(Retried(KEY, again.id, PEOPLE[0], f"reason {len(self.answered)}"), crash=False)
 
     @rule(pick=st.integers(0, 1000))
@@ -275,109 +249,7 @@ class Histories(RuleBasedStateMachine):
             self.seen.clear()
         self.decide(TimePassed(KEY))
 
-    # --- how it happens ---
-
-    def may_be_replayed(self, letter: Message) -> bool:
-        """A command that moves traffic or removes something is valid only while its promotion waits for it."""
-        if not isinstance(letter, RunStep) or letter.expired(self.now):
-            return True
-        if letter.message_id in {command.message_id for command in due(self.lane)}:
-            return True
-        plans = {step.name: step for step in KINDS[Kind.MODEL].plan}
-        return letter.runs in plans and plans[letter.runs].only_adds
-
-    def may_begin(self, message: Message) -> bool:
-        if not isinstance(message, RunStep) or any(message is each for each in self.begun):
-            return False
-        return message.not_before <= self.now and not message.expired(self.now)
-
-    def let_pass(self, until: datetime) -> None:
-        """A change takes no longer than `GRACE`, so any pause is over by then."""
-        self.now = max(self.now, until)
-        self.held = [each for each in self.held if self.now < each[0].not_before + GRACE]
-
-    def deliver(self, message: Message, fate: str = "well") -> None:
-        if fate != "twice":
-            self.messages.remove(message)
-        if fate == "buried":  # it could never be completed: both its effect and its dead letter exist
-            self.dead.append(message)
-        if isinstance(message, RunStep):
-            self.let_pass(message.not_before)
-            outcome: Outcome = NotRun("again, or too late")
-            if self.may_begin(message):
-                self.azure, outcome = self.azure.run(message)
-                self.begun.append(message)
-            if fate == "crash early":
-                self.messages.append(message)
-            else:
-                self.messages.append(answer(message, outcome))
-            if fate == "crash late":
-                self.messages.append(message)
-            return
-        sent = self.decide(message)
-        if fate in ("crash early", "crash late"):
-            self.messages.append(message)
-        if fate == "crash early":
-            self.unsend(sent)
-
-    def unsend(self, sent: list[RunStep]) -> None:
-        """The process died before it sent them."""
-        for command in sent:
-            self.messages.remove(command)
-            self.seen.remove(command.message_id)
-
-    def decide(self, event: LaneEvent) -> list[RunStep]:
-        decision = decide(self.lane, event, self.now, self.holds)
-        self.nothing_begins_too_early(decision)
-        self.lane = decision.lane
-        self.journal += [entry.text for entry in decision.journal]
-        sent = [command for command in decision.commands if command.message_id not in self.seen]
-        self.seen |= {command.message_id for command in sent}
-        self.messages += sent
-        return sent
-
-    def ask(
-        self,
-        event: Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | KeepingEnded,
-        crash: bool,
-    ) -> None:
-        before = self.lane
-        try:
-            sent = self.decide(event)
-        except (NotNowError, NotAllowedError):
-            assert self.lane is before
-            return
-        if self.lane is not before:
-            self.answered.append((event.by.name, event.reason))
-        if crash:  # only time repairs that
-            self.unsend(sent)
-
     # --- what must hold ---
-
-    def nothing_begins_too_early(self, decision: Decision) -> None:
-        """No promotion enters a held stage, and no step begins before its time."""
-        for promotion in decision.lane.under_way():
-            before = self.lane.promotion(promotion.id)
-            for stage in promotion.stages:
-                known = before.stage(stage.name) if before else None
-                if stage.status is StageStatus.RUNNING and (known is None or known.status is not StageStatus.RUNNING):
-                    assert self.holds.on(KEY.route, KEY.model, stage.name, self.now) is None
-                    assert stage.name not in self.lane.holds or stage.name not in decision.lane.holds
-                if stage.status is StageStatus.RUNNING:
-                    self.has_waited(promotion, stage, known)
-
-    def has_waited(self, promotion: Promotion, stage: StageRun, known: StageRun | None) -> None:
-        for step in stage.steps:
-            new = known is None or step not in known.steps
-            if new and step.plan.in_window and step.status is StepStatus.RUNNING and step.poll == 1 and stage.windows:
-                assert WINDOW.is_open(self.now)
-            if new and step.plan.name == "soak" and step.status is StepStatus.SUCCEEDED:
-                first = promotion.stage("test")
-                assert first is not None
-                assert first.status is StageStatus.SUCCEEDED
-                served = next(each.ended for each in first.steps if each.plan.crowns)
-                assert served is not None
-                assert self.now - served >= SOAK
 
     @invariant()
     def one_promotion_runs_in_a_stage(self) -> None:
@@ -407,6 +279,11 @@ class Histories(RuleBasedStateMachine):
             endpoint = self.azure.endpoint(stage)
             assert endpoint.serving <= endpoint.ready, "some of the traffic is not answered"
             assert endpoint.traffic is not None or stage not in self.lane.champions, "nothing answers"
+
+    @invariant()
+    def what_is_under_way_says_what_it_waits_for(self) -> None:
+        for promotion in self.lane.under_way():
+            assert list(waits(self.lane, promotion)), f"{promotion.id} waits for nothing"
 
     @invariant()
     def only_known_people_were_obeyed(self) -> None:
@@ -465,6 +342,9 @@ class Histories(RuleBasedStateMachine):
             assert stage.status not in STAGE_OCCUPIED
             if stage.status in (StageStatus.CANCELLED, StageStatus.REFUSED, StageStatus.REJECTED):
                 assert stage.name not in serves
+        if promotion.candidate.version in self.missing:
+            assert not serves
+            assert promotion.status is not PromotionStatus.SUCCEEDED
         if promotion.status is PromotionStatus.SUCCEEDED:
             assert all(stage.status is StageStatus.SUCCEEDED for stage in promotion.stages)
 

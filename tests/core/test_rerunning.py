@@ -10,7 +10,7 @@ from shared.core.events import Approved, NotNowError, Person, PromotionRequested
 from shared.core.holds import NO_HOLDS, Scope, hold
 from shared.core.lane import decide, due
 from shared.core.messages import Candidate, Failed, FailureKind, Kind, RunStep
-from shared.core.plan import plan_for
+from shared.core.plan import PlanSettings, plan_for
 from shared.core.promotion import APPROVER, Cause, Lane, Promotion, PromotionStatus, StageRun, StepRun, promotion_id
 from shared.core.rerunning import approved_before
 from tests.core.driver import LaneDriver
@@ -24,11 +24,10 @@ JOB = Candidate(Kind.PIPELINE, KEY.model, "train-7", "dev", "/subscriptions/d/wo
 def stage(asks: bool = True) -> StageRun:
     plan = plan_for(
         Kind.PIPELINE,
+        PlanSettings(asked=("approval",) if asks else ()),
         environment="prod",
         source="dev",
         first=True,
-        limits={},
-        asked=("approval",) if asks else (),
     )
     return StageRun("prod", "prod", "", (), {}, tuple(map(StepRun, plan)))
 

@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 
 from shared.core.approval import ApprovalEvidence, digest
-from shared.core.events import Approved, Cancelled, NotNowError, Retried, RolledBack
+from shared.core.events import Approved, Cancelled, NotNowError, Released, Retried, RolledBack
 from shared.core.holds import Scope, hold
 from shared.core.lane import due, wake_at
 from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
+from shared.core.waiting import waits
 from tests.core.patient import DAY, MONDAY_MORNING, PatientDriver, patient, prod, the, waits_for
 from tests.core.people import ANNA, OPERATOR
-from tests.core.world import BROKEN, KEY, NOW
+from tests.core.world import BROKEN, KEY, NOW, REFUSED
 
 MINUTE = timedelta(minutes=1)
 
@@ -38,6 +39,8 @@ def test_it_says_until_when_it_waits() -> None:
     driver = soaking()
     assert waits_for(driver.lane) == "prod waits for soak: test must serve it for 24 h, until 2026-11-21 12:00:00 UTC"
     assert wake_at(driver.lane) == NOW + DAY
+    [wait] = waits(driver.lane, the(driver.lane))
+    assert (wait.ends, wait.is_for_time) == (NOW + DAY, True)
 
 
 def test_the_time_counts_from_the_last_of_the_stages_before() -> None:
@@ -60,6 +63,34 @@ def test_it_is_skipped_if_a_stage_before_is_rolled_back_meanwhile() -> None:
     )
     assert the(driver.lane, "2").status is PromotionStatus.ROLLED_BACK
     assert driver.lane.champions["prod"].candidate.version == "1"
+
+
+@pytest.mark.parametrize("soak", [DAY, timedelta(0)])
+def test_what_had_a_breach_in_a_stage_before_goes_no_further_although_it_serves_there(soak: timedelta) -> None:
+    """Nothing served test before it, so nothing could take its place there."""
+    driver = PatientDriver(answers=lambda command: REFUSED if command.step == "watch" else None)
+    driver.take(patient(soak=soak, asked=("watch",)))
+    promotion = the(driver.lane)
+    assert [stage.status for stage in promotion.stages] == [StageStatus.SUCCEEDED, StageStatus.SKIPPED]
+    assert prod(driver.lane).reason == "test had a breach while it was watched"
+    assert (promotion.status, promotion.reason) == (PromotionStatus.REFUSED, f"test: watch: {REFUSED.reason}")
+    assert driver.lane.champions.keys() == {"test"}
+    for only_failed in (True, False):
+        with pytest.raises(NotNowError):
+            driver.take(Retried(KEY, promotion.id, OPERATOR, "go on", only_failed=only_failed))
+    assert the(driver.lane).status is PromotionStatus.REFUSED
+
+
+def test_the_next_version_goes_on_where_the_one_before_had_a_breach() -> None:
+    driver = PatientDriver(
+        answers=lambda command: REFUSED if (command.step, command.candidate.version) == ("watch", "1") else None
+    )
+    driver.take(patient(soak=DAY, asked=("watch",)))
+    driver.take(Released(KEY, "test", OPERATOR, "version 2 is better"))
+    soaking("2", driver)
+    driver.pass_time()
+    assert the(driver.lane, "2").status is PromotionStatus.SUCCEEDED
+    assert driver.lane.champions["prod"].candidate.version == "2"
 
 
 def test_it_is_superseded_if_another_version_takes_the_stage_before() -> None:

@@ -42,6 +42,7 @@ def test_an_approval_says_how_many_are_missing_and_whose() -> None:
     [wait] = waiting(lane)
     assert wait.what == "approval: 0 of 1 given, by people with the role Promotion.Approver"
     assert wait.until - wait.since == timedelta(hours=72)
+    assert not wait.is_for_time
 
 
 def test_its_turn_comes_after_the_promotion_in_the_stage() -> None:

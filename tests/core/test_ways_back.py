@@ -134,6 +134,7 @@ def test_a_rollback_that_failed_can_be_asked_for_again() -> None:
     assert "undoing also failed: restore" in the(lane, "2").reason
     lane = run(ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "mended")))
     assert the(lane, "2").status is PromotionStatus.ROLLED_BACK
+    assert the(lane, "2").stages[0].attempt == 2
 
 
 def test_what_another_version_has_come_to_serve_since_is_not_rolled_back_again() -> None:

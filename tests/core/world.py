@@ -17,7 +17,7 @@ from shared.core.messages import (
     StepReported,
     Succeeded,
 )
-from shared.core.plan import plan_for
+from shared.core.plan import PlanSettings, plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -28,6 +28,7 @@ SHARES = (10, 50)
 KEPT_FOR = timedelta(hours=24)
 #: What a person gives a challenger, which no step does.
 BY_HAND = 33
+ONE_STAGE = {"test": ()}
 TEST_THEN_PROD = {"test": (), "prod": ("test",)}
 
 
@@ -49,13 +50,14 @@ def promotion(
     def stage(name: str, after: tuple[str, ...]) -> StageRun:
         plan = plan_for(
             kind,
+            PlanSettings(
+                asked=asked,
+                times={"rollout": len(SHARES)},
+                delays={"retire": KEPT_FOR} if "keep" in asked else {},
+            ),
             environment=name,
             source="dev",
             first=not after,
-            limits={},
-            asked=asked,
-            times={"rollout": len(SHARES)},
-            delays={"retire": KEPT_FOR} if "keep" in asked else {},
         )
         return StageRun(
             name, name, f"churn-{name}", after, {}, tuple(StepRun(s) for s in plan if not steps or s.name in steps)

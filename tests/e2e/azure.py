@@ -5,7 +5,7 @@ import ssl
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -94,14 +94,14 @@ class Azure:
         found = await self.call("GET", self._addresses["workspaces"]["dev"] + f"/models/{name}/versions")
         return {each["name"]: each["properties"].get("jobName") for each in found["value"]} if found else {}
 
-    async def registry_versions(self, name: str) -> list[str]:
-        """The versions that the registry has of a model."""
+    async def registry_versions(self, name: str, kind: str = "models") -> list[str]:
+        """The versions that the registry has of a model, or of another kind of asset."""
         registry = self._addresses["registry"]
         discovery = f"/registrymanagement/v1.0/registries/{registry}/discovery"
         found = await self.call("GET", discovery, params={"api-version": "v1.0"})
         assert found, registry
         scope = f"/subscriptions/{found['subscriptionId']}/resourceGroups/{found['resourceGroup']}"
-        path = f"{scope}/providers/Microsoft.MachineLearningServices/registries/{registry}/models/{name}/versions"
+        path = f"{scope}/providers/Microsoft.MachineLearningServices/registries/{registry}/{kind}/{name}/versions"
         return await self._names("/mferp/managementfrontend" + path)
 
     # --- jobs ---
@@ -246,6 +246,17 @@ class Azure:
 
         async with RequestLoop(ask, NotAnsweredError, pause_seconds=pause_seconds) as loop:
             yield loop
+
+    @asynccontextmanager
+    async def crowd(
+        self, loops: int, environment: str, endpoint: str, question: Any = None, pause_seconds: float = 0.2
+    ) -> AsyncIterator[list[RequestLoop]]:
+        """As `users`, in so many loops side by side."""
+        async with AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(self.users(environment, endpoint, question, pause_seconds))
+                for _ in range(loops)
+            ]
 
     # --- faults ---
 

@@ -54,6 +54,15 @@ class Promoting:
         except NoAnswerError:
             return None
 
+    async def comes_to(self, model: str, version: str, *steps: str) -> Promotion:
+        """The promotion of a model version, once these of its steps are under way, and no others."""
+
+        async def look() -> Promotion | None:
+            found = await self.find(model, version)
+            return found if found is not None and running_steps(found) == list(steps) else None
+
+        return await until(look, f"{model} {version} comes to {', '.join(steps)}", LONGEST, LOOK_AGAIN)
+
     async def all_of(self, model: str, kind: str = "model") -> list[Promotion]:
         """The summaries of everything promoted under a model's name, newest first."""
         page = await self._read(f"?model={quote(model)}&top=200")

@@ -56,6 +56,16 @@ class Team:
         self.source = source
         self.person = person
 
+    async def begin(self, model: str) -> None:
+        """Make the repository with `init`, which passes the check as it is."""
+        for words in (("init", model, "--folder", str(self.folder)), ("check", str(self.folder))):
+            code, output, errors = await run(self._cloud, self.person, *words)
+            assert code == 0, output + errors
+
+    async def checked(self) -> Any:
+        """What `check` says of the files as they are; they must have no fault."""
+        return await command(self._cloud, self.person, "check", str(self.folder))
+
     def write(self, files: Mapping[str, bytes]) -> None:
         in_folder(self.folder, files)
 
@@ -115,8 +125,8 @@ async def approve(cloud: Cloud, promotion: str) -> None:
     await command(cloud, "bob", "approve", promotion, "--reason", "fine")
 
 
-async def again(cloud: Cloud, promotion: Promotion, why: str) -> str:
-    """Have it replayed; what its journal says of that."""
-    await command(cloud, "alice", "retry", promotion["id"], "--reason", why)
+async def again(cloud: Cloud, promotion: Promotion, why: str, by: str = "retry") -> str:
+    """Have it tried again by this command; what its journal says of that."""
+    await command(cloud, "alice", by, promotion["id"], "--reason", why)
     shown = await command(cloud, "alice", "show", promotion["id"])
     return str(next(entry["text"] for entry in reversed(shown["journal"]) if entry["what"] == "retried"))

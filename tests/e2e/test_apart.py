@@ -20,6 +20,7 @@ from azure.servicebus.exceptions import ServiceBusAuthorizationError
 
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
+from shared.core.message_bodies import encode
 from shared.core.messages import (
     RECONCILE,
     Failed,
@@ -29,7 +30,6 @@ from shared.core.messages import (
     Running,
     StepReported,
     Succeeded,
-    encode,
 )
 from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import until

@@ -1,8 +1,8 @@
 """`kill -9` of the app in the middle of each step that promotes a pipeline. `test_evaluate.py` has it for evaluations.
 
 As in `test_kill_the_app.py`, the app is inside a call to Azure whose work is done and whose answer is held back. It is
-killed twice: while one pipeline is rebuilt and another inspected, and while one is submitted and another's model is
-being registered.
+killed twice: while one pipeline is rebuilt, another inspected and the data of a third copied, and while one is
+submitted and another's model is being registered.
 """
 
 import asyncio
@@ -28,11 +28,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CAUGHT = {
     "rebuilds": ("register_components", "PUT", "*/registries/contoso-ml/components/rebuilds_*"),
     "inspects": ("inspect", "GET", "*/data/inspected*"),
+    "shares": ("share_data", "POST", "*/registries/contoso-ml/import"),
     "runs": ("run", "PUT", "*/jobs/runs-*"),
     "registers": ("register_model", "PUT", "*/models/tiny-registers/versions/*"),
 }
-#: They are killed together. The latter two wait for approval first.
-FIRST, SECOND = ("rebuilds", "inspects"), ("runs", "registers")
+#: They are killed together. Those of the second wait for approval first.
+FIRST, SECOND = ("rebuilds", "inspects", "shares"), ("runs", "registers")
 REACHED_WITHIN = 50
 
 
@@ -115,7 +116,15 @@ async def test_a_promotion_goes_on_to_its_end_with_each_step_done_once(aftermath
     promotion = aftermath.ends[route]
     assert promotion["status"] == "succeeded", promotion["reason"]
     done = [line.removeprefix("step-succeeded ") for line in journal(promotion) if line.startswith("step-succeeded ")]
-    assert done == ["register_components", "inspect", "run", "compare", "register_model"]
+    shared = ["share_data"] * (route == "shares")
+    assert done == ["register_components", *shared, "inspect", "run", "compare", "register_model"]
+
+
+async def test_the_data_was_copied_once_and_no_other(cloud: Cloud, aftermath: Aftermath) -> None:
+    assert aftermath.ends["shares"]["status"] == "succeeded"
+    assert await cloud.azure.registry_versions("sample", "data") == ["3"]
+    for kept in ("production", "inspected"):
+        assert await cloud.azure.registry_versions(kept, "data") == []
 
 
 @pytest.mark.parametrize("route", CAUGHT)

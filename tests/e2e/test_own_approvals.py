@@ -21,7 +21,8 @@ from localcloud.up import Description
 from shared.cloud.sqlite import SqliteStore
 from shared.core.approval import APPROVE
 from shared.core.lane import decide, due
-from shared.core.messages import MAY_ACT_FOR, LaneKey, RunStep, Succeeded, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import MAY_ACT_FOR, LaneKey, RunStep, Succeeded
 from shared.core.queues import all_queues
 from tests.core.world import answer
 from tests.e2e.azure import until

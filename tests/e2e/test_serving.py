@@ -4,7 +4,6 @@ What the app publishes about these reaches a subscriber of its topic, as do the 
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -241,14 +240,8 @@ async def test_a_breach_while_it_is_watched_is_published_with_the_figures_and_so
     await cloud.promotions.succeeded(model)
     await cloud.azure.register(model, "2", "spoilt")
 
-    async def is_watched() -> bool:
-        found = await cloud.promotions.find(model, "2")
-        return found is not None and running_steps(found) == ["watch"]
-
-    await until(is_watched, "version 2 has all traffic and is watched", LONGEST)
-    async with AsyncExitStack() as stack:
-        for _ in range(LOOPS):
-            await stack.enter_async_context(cloud.azure.users("prod", model, {"spoil": True}, pause_seconds=0.02))
+    await cloud.promotions.comes_to(model, "2", "watch")
+    async with cloud.azure.crowd(LOOPS, "prod", model, {"spoil": True}, pause_seconds=0.02):
         promotion = await cloud.promotions.ended(model, "2")
     assert promotion["status"] == "rolled-back", promotion["reason"]
     breach = await told(subscriber, "promotion.rolled-back", f"/{promotion['id']}/stages/prod")

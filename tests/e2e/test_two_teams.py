@@ -29,12 +29,15 @@ def description() -> Description:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def teams(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> tuple[Team, Team]:
-    """Both have published."""
+    """Both have a repository from `init`, with models of their own in it, and have published."""
     churn = Team(cloud, tmp_path_factory.mktemp("churn"), "churn-team", "paul")
     credit = Team(cloud, tmp_path_factory.mktemp("credit"), "credit-team", "carla")
+    await asyncio.gather(churn.begin("churn"), credit.begin("credit"))
     churn.write(files_of("churn-*", BROKEN))
     credit.write(files_of("credit-*"))
-    await asyncio.gather(churn.publish(), credit.publish())
+    for team, models in ((churn, "churn-*"), (credit, "credit-*")):
+        assert (await team.checked())["routes"] == [f"scores: {models}: dev → prod"]
+        await team.publish()
     return churn, credit
 
 
@@ -53,7 +56,9 @@ async def test_two_teams_promote_and_one_mends_its_scoring_code(cloud: Cloud, te
     [change] = (await churn.diff())["changes"]
     assert (change["change"], change["files"], change["settings"]) == ("changed", ["scoring/score.py"], [])
     newest = (await churn.publish())["published"]["digest"]
-    assert "scoring/score.py changed, so earlier approvals no longer count" in await again(cloud, failed, "mended")
+    assert "scoring/score.py changed, so earlier approvals no longer count" in await again(
+        cloud, failed, "mended", by="replay"
+    )
     waiting = await asked(cloud, "churn-eu")
     assert waiting["bundle"] == newest
     await approve(cloud, waiting["id"])

@@ -50,14 +50,16 @@ async def test_the_request_under_way_at_the_end_is_still_counted() -> None:
     assert loop.sent == 1
 
 
-async def test_only_the_first_failures_are_kept() -> None:
-    ask = one_after_the_other(*[FailedError("again")] * 2 * KEPT_FAILURES, "1")
+async def test_only_the_first_failures_are_kept_and_all_are_counted_by_status() -> None:
+    again = [FailedError("424: again")] * (2 * KEPT_FAILURES - 1)
+    ask = one_after_the_other(*again, FailedError("503: no room"), "1")
 
     async with RequestLoop(ask, failing=FailedError, pause_seconds=0) as loop:
         await loop.until_answered("1", 1, within_seconds=10)
 
     assert loop.failed == 2 * KEPT_FAILURES
     assert len(loop.failures) == KEPT_FAILURES
+    assert loop.failed_as == {"424": 2 * KEPT_FAILURES - 1, "503": 1}
 
 
 async def test_a_bug_is_no_failed_request() -> None:

@@ -1,5 +1,6 @@
 """The local cloud to which teams can publish."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def test_its_cloud_is_that_of_make_up_but_for_the_configuration_and_who_publishe
     description = read_description(CLOUD)
     assert description.app is not None
     assert Path(description.app.folder).resolve() == REPOSITORY
+
+
+def test_make_starts_the_cloud_that_is_named() -> None:
+    command = ["make", "--dry-run", "up", "CLOUD=examples/teams/localcloud.yml"]
+    shown = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    assert f"-m localcloud up --config {CLOUD.relative_to(REPOSITORY)}" in shown
 
 
 def test_somebody_of_its_people_may_publish_to_its_source() -> None:

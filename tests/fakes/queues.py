@@ -11,7 +11,8 @@ from itertools import count
 from threading import Lock
 
 from shared.cloud.dead_letters import replayed_id
-from shared.core.messages import Command, Event, News, Report, RunStep, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import Command, Event, News, Report, RunStep
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from shared.ports import DeadLetter, QueueUnavailableError
 

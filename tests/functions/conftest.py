@@ -15,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # it comes without types
 
 import shared.app
+from shared.app.wiring import App
 from shared.cloud.signing_keys import SigningKeys
 from shared.config.sign_in import MODE
 from shared.core.messages import Command, News, Outcome, Report, RunStep
@@ -101,7 +102,7 @@ FORGED = {
 class Api:
     """The HTTP API without a host in front of it."""
 
-    def __init__(self, app: shared.app.App, bus: KeptBus) -> None:
+    def __init__(self, app: App, bus: KeptBus) -> None:
         self.app = app
         self.bus = bus
 
@@ -122,6 +123,11 @@ class Api:
         started = self.post("promotions", body, headers)
         assert started.status == 202, started.body
         return str(started.body["id"])
+
+    def statuses(self) -> dict[str, str]:
+        """The status of each version's last promotion."""
+        newest_first = self.get("promotions").body["value"]
+        return {each["version"]: str(each["status"]) for each in reversed(newest_first)}
 
     @property
     def steps(self) -> list[RunStep]:

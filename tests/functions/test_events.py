@@ -7,7 +7,8 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from shared.core.messages import ModelRegistered, News, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import ModelRegistered, News
 from shared.ports import QueueUnavailableError
 from tests.config.right import SETTINGS
 from tests.functions.conftest import Api, http_functions

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.messages import RECONCILE, Failed, FailureKind, FindRegistrations, JobEnded, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import RECONCILE, Failed, FailureKind, FindRegistrations, JobEnded
 from shared.core.queues import EVENTS_QUEUE, reports_queue
 from tests.core.world import NOW, answer
 from tests.fakes.queues import FakeQueues

@@ -282,6 +282,54 @@ def test_the_test_of_a_batch_deployment_stands_below_its_promotion(api: Api, of_
     assert facts["data:sample:2"]["workspace"] == "ws-prod"
 
 
+# --- with an evaluation -----------------------------------------------------------------------------------------------
+
+MEASURED = """\
+  measured:
+    from: dev
+    models: [measured]
+    stages:
+      - environment: prod
+        endpoint: measured
+        deployment: deployments/churn.yml
+        evaluate:
+          job: evaluate.yml
+          inputs: {data: churn-holdout@latest}
+          gates: [{metric: auc, at_least: 0.8}]
+"""
+JOB = "command: python evaluate.py\ninputs: {model: {type: custom_model}, data: {type: uri_folder}}\n"
+
+
+def serve_measured(api: Api) -> None:
+    """A model that was evaluated in prod."""
+    path = api.app.settings.configuration_path
+    path.write_text(CONFIGURATION + MEASURED)
+    path.with_name("evaluate.yml").write_text(JOB)
+    started = api.post("promotions", {"model": "measured", "version": "3", "reason": "a test"})
+    assert started.status == 202, started.body
+    saw = {("prod", step): outcome for (stage, step), outcome in outcomes("3").items() if stage == "prod"}
+    saw["prod", "deploy"] = Succeeded(as_evidence(Deployed("measured", "v3-abc", None, None)))
+    api.run(saw)
+
+
+def test_the_evaluation_stands_with_its_figures_and_its_data(api: Api) -> None:
+    serve_measured(api)
+    [evaluation] = [each for each in nodes(tree(api, "prod/measured")) if each["kind"] == "evaluation"]
+    assert evaluation["reference"] == "evaluation:evaluate-1"
+    assert evaluation["facts"]["metrics"] == {"auc": {"candidate": 0.91, "champion": 0.89}}
+    assert evaluation["facts"]["studio"] == "https://studio"
+    [data] = evaluation["from"]
+    assert (data["reference"], data["facts"]["workspace"]) == ("data:churn-holdout:5", "ws-prod")
+
+
+@pytest.mark.parametrize("of", ["evaluation:evaluate-1", "data:churn-holdout:5"])
+def test_what_serves_is_found_by_its_evaluation_and_the_data_of_that(api: Api, of: str) -> None:
+    serve_measured(api)
+    [found] = api.get(f"lineage?of={of}").body["value"]
+    assert found["endpoint"] == "measured"
+    assert "evaluation:evaluate-1" in found["way"]
+
+
 # --- through the promotion of a pipeline ------------------------------------------------------------------------------
 
 PIPELINES = """\

@@ -1,6 +1,6 @@
 """`GET /plans/…`: what would happen to a version, without anything happening."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -22,20 +22,39 @@ def test_a_plan_shows_the_promotion_as_it_would_start_and_starts_nothing(api: Ap
     ]
 
 
-def test_gates_have_the_figures_that_earlier_promotions_saw(api: Api) -> None:
-    gates = [gate for stage in api.get("plans/churn-eu/7").body["stages"] for gate in stage["gates"]]
-    assert gates
-    assert {gate["candidate"] for gate in gates} == {None}
+def test_gates_have_the_figures_that_earlier_promotions_and_the_champion_saw(api: Api) -> None:
+    def gates() -> list[tuple[str, str, float | None, float | None]]:
+        found = [gate for stage in api.get("plans/churn-eu/7").body["stages"] for gate in stage["gates"]]
+        return [(each["step"], each["metric"], each["candidate"], each["champion"]) for each in found]
+
+    def saw(auc: float) -> Succeeded:
+        return Succeeded({"metrics": {"auc": auc, "loss": 0.3}})
+
+    assert gates() == [("validate", "auc", None, None)]
+    api.start("6")
+    api.run({("test", "share"): saw(0.9)})
+    assert gates() == [("validate", "auc", None, 0.9)], "version 6 serves test"
+    api.start("7")
+    api.run({("test", "share"): saw(0.91), ("test", "deploy"): Failed("it broke", FailureKind.BUG)})
+    assert gates() == [("validate", "auc", 0.91, 0.9)], "version 7 was measured before it failed"
 
 
-def test_of_a_version_that_no_promotion_has_had_it_says_what_is_not_known(api: Api) -> None:
-    planned = api.get("plans/churn-eu/99").body
-    assert planned["unknown"].startswith(
-        "No promotion has had this version. Not known yet: whether churn-eu/99 is registered in dev, and its tags"
-    )
-    assert {gate["measured"] for stage in planned["stages"] for gate in stage["gates"]} == {False}
-    api.start("99")
-    assert api.get("plans/churn-eu/99").body["unknown"] is None
+@pytest.mark.parametrize(
+    ("scope", "stages"), [("everything", ["test", "prod"]), ("churn/*/prod", ["prod"]), ("fraud", [])]
+)
+def test_what_operators_hold_is_named_with_who_why_and_until_when(scope: str, stages: list[str], api: Api) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    body = {"scope": scope, "reason": "audit", "until": tomorrow.isoformat()}
+    assert api.post("holds", body, ALICE).status == 202
+    planned = api.get("plans/churn-eu/7").body
+    held = {stage["name"]: stage["hold"] for stage in planned["stages"] if stage["hold"]}
+    assert held == dict.fromkeys(stages, f"held with {scope} by alice until {tomorrow:%Y-%m-%d %H:%M} UTC: audit")
+    assert planned["promotion"]["stages"][0]["status"] == ("queued" if scope == "everything" else "running")
+
+
+def test_a_gate_says_whether_its_step_measures_anew(api: Api) -> None:
+    gates = [gate for stage in api.get("plans/churn-eu/99").body["stages"] for gate in stage["gates"]]
+    assert {(gate["step"], gate["measured"]) for gate in gates} == {("validate", False)}
 
 
 def test_what_serves_and_what_is_in_the_way_is_named(api: Api) -> None:
@@ -46,6 +65,21 @@ def test_what_serves_and_what_is_in_the_way_is_named(api: Api) -> None:
     again = api.get("plans/churn-eu/6").body
     assert [(each["id"], each["status"]) for each in again["earlier"]] == [(first["id"], "failed")]
     assert api.get("plans/churn-eu/7").body["stages"][0]["queue"] == []
+
+
+def test_whether_the_version_exists_is_said_as_soon_as_a_step_has_looked(api: Api) -> None:
+    def known() -> tuple[bool | None, str | None]:
+        plan = api.get("plans/churn-eu/99").body
+        return plan["found"], plan["missing"]
+
+    assert known() == (None, None)
+    api.start("99")
+    assert known() == (None, None)
+    api.run({("test", "share"): Failed("There is no version 99 in dev, workspace ws-dev", FailureKind.NOT_FOUND)})
+    assert known() == (False, "There is no version 99 in dev, workspace ws-dev")
+    api.start("99")
+    api.run({("test", "deploy"): Failed("There is no image", FailureKind.NOT_FOUND)})
+    assert known() == (True, None)
 
 
 def test_the_quota_is_what_the_environments_own_worker_would_see_now(api: Api) -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.messages import LaneKey, RunStep, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import LaneKey, RunStep
 from shared.core.queues import EVENTS_QUEUE
 from tests.core.world import answer
 from tests.fakes.queues import Crash, FakeQueues

@@ -4,11 +4,16 @@ import threading
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, RunStep
+from shared.core.message_bodies import encode
+from shared.core.messages import Failed, FailureKind, Outcome, RunStep
+from shared.core.superseding import MOST_UNKNOWN
 from shared.http.authorisation import OPERATOR
 from shared.ports import StoreUnavailableError
 from tests.functions.conftest import ALICE, ISSUER, Api
+from tests.functions.failing import registered
+from tests.shared.sent_commands import SentCommands
 
+MISSING = Failed("There is no version 99 in dev, workspace ws-dev", FailureKind.NOT_FOUND)
 START = {"model": "churn-eu", "version": "7", "reason": "hotfix"}
 
 
@@ -139,6 +144,33 @@ def test_an_older_version_that_somebody_asks_for_goes_over_a_newer_one(api: Api)
     older = api.start("6", through="test")
     api.run()
     assert api.get(f"promotions/{older}").body["status"] == "succeeded"
+
+
+def test_a_version_that_does_not_exist_leaves_the_one_that_queues_where_it_is(api: Api) -> None:
+    """The coordinator cannot read workspaces, so it waits for the first step to look."""
+
+    def answered(command: RunStep) -> Outcome | None:
+        return MISSING if command.candidate.version == "99" else None
+
+    api.start("5", through="test")
+    api.app.coordinator.advance(encode(registered(version="6")))
+    missing = api.get(f"promotions/{api.start('99', through='test')}").body
+    assert (missing["status"], api.statuses()["6"]) == ("queued", "queued")
+    assert missing["waits"][0]["for"].endswith("; nobody has looked yet whether version 99 exists")
+    SentCommands(api.app.lanes, api.bus.commands, answered).run()
+    assert api.statuses() == {"5": "succeeded", "6": "running", "99": "failed"}, "prod asks for approval"
+    assert api.get(f"promotions/{missing['id']}").body["reason"] == f"test: {MISSING.reason}"
+
+
+def test_more_than_a_few_versions_that_nobody_has_seen_are_refused(api: Api) -> None:
+    for version in range(MOST_UNKNOWN):
+        api.start(str(100 + version))
+    refused = api.post("promotions", START)
+    assert refused.status == 409
+    assert "no step has seen yet whether these exist" in refused.body["detail"]
+    assert api.get("plans/churn-eu/7").status == 400
+    api.app.coordinator.advance(encode(registered(version="200")))
+    assert api.statuses()["200"] == "queued", "what an event tells of is never refused"
 
 
 def test_where_several_routes_take_the_model_one_has_to_be_named(api: Api) -> None:

@@ -6,14 +6,25 @@ names it. Everything that these files do not use is an error, so nothing is sile
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tree_sitter import Node
 
 from tests.infra.bicep import declarations, default_of, is_lambda, named, parsed, text_of, walk, without_errors
+from tests.infra.deployed import (
+    Deployed,
+    RefusedError,
+    Resource,
+    Runtime,
+    Scope,
+    Skipped,
+    each_text,
+    known_at_the_start,
+    like,
+)
 from tests.infra.verified_modules import PUBLIC, VERIFIED
 
 _TIGHT = ("member_expression", "subscript_expression")
@@ -22,76 +33,12 @@ _FUNCTION = "user_defined_function"
 _GUIDS = uuid.UUID("9f0c2a55-0d2e-4f43-8a3c-6b1c3d1f7f10")
 
 
-class Runtime(str):
-    """What is known only while a deployment runs, as a path such as `<ARM id>.properties.clientId`.
-
-    Inside a module it is a parameter like any other.
-    """
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Where a file is deployed to."""
-
-    subscription: str
-    resource_group: str = ""
-
-    @property
-    def id(self) -> str:
-        """Its ARM id."""
-        group = f"/resourceGroups/{self.resource_group}" if self.resource_group else ""
-        return f"/subscriptions/{self.subscription}{group}"
-
-
-@dataclass(frozen=True)
-class Resource:
-    """One resource of a deployment."""
-
-    type: str
-    id: str
-    existing: bool
-    body: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        return self.id.rpartition("/")[2]
-
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.body.get("properties", {})
-        return found
-
-    def value(self, member: str) -> Any:
-        """What `resource.member` is in an expression."""
-        known = {"id": self.id, "name": self.name, "type": self.type}
-        return known.get(member) or Runtime(f"<{self.id}>.{member}")
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """The result of deploying a file with its modules."""
-
-    scope: Scope
-    resources: list[Resource]
-    outputs: Mapping[str, Any]
-
-
-class RefusedError(Exception):
-    """The file called `fail`: nothing is created."""
-
-
-class Skipped:
-    """A resource or module whose condition is false. Nothing of it can be used."""
-
-
 def deploy(file: Path, scope: Scope, parameters: Mapping[str, Any]) -> Deployed:
     """What deploying the file with these parameters makes. Fails for a parameter that is unknown or missing."""
     known = declarations(file, "parameter")
     unknown = set(parameters) - set(known)
     assert not unknown, f"{file.name} has no parameter {', '.join(unknown)}"
-    return _Deployment(file, scope, _each_text(dict(parameters), "".join)).run(known)
+    return _Deployment(file, scope, each_text(dict(parameters), "".join)).run(known)
 
 
 class _Deployment:
@@ -157,7 +104,7 @@ class _Deployment:
         return make(self._value(node, names))
 
     def _resource(self, kind: str, body: dict[str, Any], existing: bool) -> Resource:
-        _known_at_the_start(kind, {key: value for key, value in body.items() if key != "properties"})
+        known_at_the_start(kind, {key: value for key, value in body.items() if key != "properties"})
         kind = kind.partition("@")[0]
         above, scope = body.get("parent"), body.get("scope")
         if above is not None:
@@ -175,13 +122,13 @@ class _Deployment:
         scope = body.get("scope", self._scope)
         if isinstance(scope, Resource):
             scope = Scope(self._scope.subscription, scope.name)
-        _known_at_the_start(path, {key: value for key, value in body.items() if key != "params"})
+        known_at_the_start(path, {key: value for key, value in body.items() if key != "params"})
         assert len(body["name"]) <= 64, f"{path}: ARM takes no longer name than 64 characters: {body['name']}"
         if path.startswith(PUBLIC):
             return self._verified_module(path, scope, body["params"])
         made = deploy(self._file.parent / path, scope, body.get("params", {}))
         self._resources += made.resources
-        return replace(made, outputs=_each_text(made.outputs, Runtime))
+        return replace(made, outputs=each_text(made.outputs, Runtime))
 
     def _verified_module(self, path: str, scope: Scope, parameters: Mapping[str, Any]) -> Deployed:
         """A module of Microsoft's, whose file is not here: what it creates has its parameters as properties."""
@@ -192,7 +139,7 @@ class _Deployment:
         made = Resource(
             module.type, f"{scope.id}/providers/{module.type}/{parameters['name']}", False, {"properties": parameters}
         )
-        _known_at_the_start(path, {"name": made.name})
+        known_at_the_start(path, {"name": made.name})
         self._resources.append(made)
         return Deployed(scope, [made], {"resourceId": Runtime(made.id)})
 
@@ -289,7 +236,7 @@ class _Deployment:
                 case _:
                     value = self._value(named(part)[0], names)
                     written.append(value if isinstance(value, str) else str(value))
-        return _like(written, "".join(written))
+        return like(written, "".join(written))
 
     def _key(self, node: Node, names: Mapping[str, Any]) -> str:
         return self._text(node, names) if node.type == "string" else text_of(node)
@@ -322,7 +269,7 @@ class _Deployment:
             case "replace", [text, old, new]:
                 return text.replace(old, new)
             case "take", [text, length]:
-                return _like([text], text[:length])
+                return like([text], text[:length])
             case "empty", [value]:
                 return not value
             case _:
@@ -355,9 +302,9 @@ class _Deployment:
     def _azure(self, function: str, values: list[Any]) -> Any:
         match function, values:
             case "uniqueString", texts:
-                return _like(texts, hashlib.sha256("|".join(texts).encode()).hexdigest()[:13])
+                return like(texts, hashlib.sha256("|".join(texts).encode()).hexdigest()[:13])
             case "guid", texts:
-                return _like(texts, str(uuid.uuid5(_GUIDS, "|".join(texts))))
+                return like(texts, str(uuid.uuid5(_GUIDS, "|".join(texts))))
             case "subscription", []:
                 return Scope(self._scope.subscription)
             case "subscription", [subscription]:
@@ -383,30 +330,3 @@ class _Deployment:
         variable, _, body = text_of(node).partition("=>")
         (declared,) = without_errors(f"var body = {body}", self._file.name).children
         return lambda item: self._value(declared.children[-1], {**names, variable.strip(): item})
-
-
-def _like(parts: Iterable[str], text: str) -> str:
-    """The text that consists of the parts. It is known only once they are."""
-    return Runtime(text) if any(isinstance(part, Runtime) for part in parts) else text
-
-
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """The value with every text in it changed."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {change(key): _each_text(item, change) for key, item in value.items()}
-    return [_each_text(item, change) for item in value] if isinstance(value, list) else value
-
-
-def _known_at_the_start(what: str, values: Mapping[str, Any]) -> None:
-    """Fails where a deployment could not begin, since a name, a place or an identity is known only while it runs."""
-    late: list[str] = []
-
-    def look(text: str) -> str:
-        if isinstance(text, Runtime):
-            late.append(text)
-        return text
-
-    _each_text(dict(values), look)
-    assert not late, f"{what}: {late[0]} must be known before"

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.infra.deployment import Deployed, Resource, Scope, deploy
+from tests.infra.deployed import Deployed, Resource, Scope
+from tests.infra.deployment import deploy
 
 REPOSITORY = Path(__file__).parents[2]
 INFRA = REPOSITORY / "infra"

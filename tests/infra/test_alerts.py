@@ -1,6 +1,6 @@
 """Alert rules on endpoints, whose alerts go to the app."""
 
-from tests.infra.deployment import Deployed
+from tests.infra.deployed import Deployed
 from tests.infra.shapes import NAMES, WEBHOOK, deployed, of_type, subscribed, workspace
 
 
@@ -29,10 +29,14 @@ def test_each_endpoint_has_rules_for_errors_of_the_model_and_of_azure_and_for_la
     [latency] = [rule for rule in rules if rule.name == "churn-latency"]
     [criterion] = latency.properties["criteria"]["allOf"]
     assert (criterion["metricName"], criterion["threshold"]) == ("RequestLatency_P95", 1000)
-    [errors] = [rule for rule in rules if rule.name == "churn-model-errors"]
-    [criterion] = errors.properties["criteria"]["allOf"]
-    assert criterion["metricName"] == "RequestsPerMinute"
-    assert criterion["dimensions"] == [{"name": "statusCode", "operator": "Include", "values": ["424"]}]
+    for name, dimension, value in (
+        ("churn-model-errors", "statusCode", "424"),
+        ("churn-errors", "statusCodeClass", "5xx"),
+    ):
+        [errors] = [rule for rule in rules if rule.name == name]
+        [criterion] = errors.properties["criteria"]["allOf"]
+        assert (criterion["metricName"], criterion["operator"]) == ("RequestsPerMinute", "GreaterThan")
+        assert criterion["dimensions"] == [{"name": dimension, "operator": "Include", "values": [value]}]
 
 
 def test_the_limits_can_be_set() -> None:

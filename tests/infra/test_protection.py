@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.deployment import Deployed, RefusedError
+from tests.infra.deployed import Deployed, RefusedError
 from tests.infra.shapes import NAMES, deployed, every_shape, of_type, subscribed, worker
 
 ADDRESSES = ["203.0.113.7", "198.51.100.0/24"]

@@ -13,7 +13,7 @@ import pytest
 from localcloud.up.description import QUEUE_PROPERTIES
 from shared.coordinator.notifications import read
 from tests.config.right import RIGHT
-from tests.infra.deployment import Deployed
+from tests.infra.deployed import Deployed
 from tests.infra.shapes import REPOSITORY, WEBHOOK, deployed, of_type, settings, subscribed, worker, workspace
 
 STEPS = ("steps-dev", "steps-test", "steps-prod")

@@ -11,7 +11,7 @@ from localcloud.up.part_files import QUOTA_READER, azureml
 from tests.e2e.queue_rights import SHARED_ACCESS
 from tests.functions.running import describe
 from tests.infra.bicep import declarations, named, text_of
-from tests.infra.deployment import Deployed
+from tests.infra.deployed import Deployed
 from tests.infra.shapes import (
     BUILT_IN_ROLES,
     CODE_STORAGE,
@@ -110,8 +110,9 @@ def test_the_coordinator_may_use_the_queues_and_no_workspace_and_no_registry() -
 def test_bundles_are_read_by_workers_and_written_by_the_coordinator_alone() -> None:
     for made in (deployed("coordinator"), deployed()):
         (account,) = of_type(made, "Microsoft.Storage/storageAccounts")
-        assert BUNDLES.startswith(account.id)
-        assert [each.id for each in of_type(made, "Microsoft.Storage/storageAccounts/blobServices/containers")][-1:]
+        containers = of_type(made, "Microsoft.Storage/storageAccounts/blobServices/containers")
+        assert f"{account.id}/blobServices/default/containers/bundles" in [each.id for each in containers]
+        assert made.outputs["BUNDLE_STORAGE_ID"] == account.id
         assert settings(made)["MLPROMOTE_BUNDLES"].endswith("bundles")
     for name in NAMES:
         there = {role for role, scope in rights_of(worker(name), name) if scope.startswith(BUNDLES.split("/blob")[0])}

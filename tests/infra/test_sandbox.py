@@ -17,7 +17,7 @@ from shared.config.platform import load_platform
 from shared.config.team import load_team
 from shared.config.written import SettingText
 from tests.infra.bicep import declarations, text_of
-from tests.infra.deployment import Deployed, RefusedError, Resource
+from tests.infra.deployed import Deployed, RefusedError, Resource
 from tests.infra.shapes import (
     INFRA,
     NAMES,

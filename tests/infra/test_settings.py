@@ -11,7 +11,7 @@ from shared.config import load, load_places, sign_in
 from shared.config.app_settings import OF_THE_HOST, AppSettings, OnAzure, documented
 from shared.config.platform import load_platform
 from tests.config.right import CLIENT_ID
-from tests.infra.deployment import Deployed
+from tests.infra.deployed import Deployed
 from tests.infra.shapes import INFRA, NAMES, REPOSITORY, SIGN_IN, deployed, every_shape, settings, worker, workspace
 
 EXAMPLE = REPOSITORY / "examples" / "digits" / "promotion.yml"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.infra.deployment import RefusedError, Scope, deploy
+from tests.infra.deployed import RefusedError, Scope
+from tests.infra.deployment import deploy
 from tests.infra.shapes import CODE_STORAGE, INFRA, NAMES, REGISTRY, SIGN_IN, deployed, worker, workspace
 
 

@@ -4,6 +4,21 @@ from typing import Any
 
 from tests.examples.promotion_document import EVIDENCE, after, promotion, stage, step
 
+#: Evidence of an evaluation.
+MEASURED: dict[str, Any] = {
+    "job": "digits-3-prod-evaluate-1",
+    "digest": "sha256:" + "ab" * 32,
+    "studio": "https://ml.azure.com/runs/x",
+    "champion": "azureml://registries/contoso-ml/models/digits/versions/2",
+    "data": [{"input": "data", "name": "holdout", "version": "7", "asset": "/subscriptions/…"}],
+    "metrics": [
+        {"metric": "auc", "candidate": 0.91, "champion": 0.9},
+        {"metric": "loss", "candidate": None, "champion": 0.25},
+    ],
+    "not_numbers": {"loss": "NaN"},
+    "gates": [{"gate": "metric auc", "asked": "at least 0.8", "seen": "0.91", "holds": True}],
+}
+
 
 def summary(version: str = "3", status: str = "failed", **more: Any) -> dict[str, Any]:
     """A promotion in a list."""

@@ -7,6 +7,7 @@ import pytest
 
 from mlpromote.exit_codes import ExitCode
 from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import MEASURED
 from tests.mlpromote.stub import Answer, StubApp, problem
 
 ID = "digits-3-0123456789ab"
@@ -87,6 +88,20 @@ def test_what_waits_is_listed_with_its_files(mlpromote: CommandLine, app: StubAp
         assert said in shown
     prod.will_answer(Answer({"value": []}))
     assert mlpromote("approvals", "--environment", "prod-eu").output == "nothing waits for approval\n"
+
+
+def test_what_was_measured_is_listed_with_the_data_and_the_page_of_the_run(
+    mlpromote: CommandLine, app: StubApp, prod: StubApp
+) -> None:
+    prod.will_answer(Answer({"value": [{**REQUEST, "shown": {**REQUEST["shown"], "evaluation": MEASURED}}]}))
+    lines = [line.split() for line in mlpromote("approvals", "--environment", "prod-eu").output.splitlines()]
+    for line in (
+        ["metric", "candidate", "champion"],
+        ["auc", "0.91", "0.9"],
+        ["data:", "holdout,", "version", "7"],
+        ["https://ml.azure.com/runs/x"],
+    ):
+        assert line in lines
 
 
 def test_what_changes_of_the_endpoint_is_listed(mlpromote: CommandLine, app: StubApp, prod: StubApp) -> None:

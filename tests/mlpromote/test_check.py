@@ -149,6 +149,7 @@ def test_a_stage_with_a_batch_endpoint_is_checked_with_azure_mls_own_loader(chec
         (NAMED_BATCH, BATCH.replace("size: 10", "size: x"), f"{NAMED_BATCH}:8:12: settings.mini_batch_size: "),
         (NAMED_BATCH, f"{BATCH}instance_type: x\n", f"{NAMED_BATCH}:9:1: instance_type: is no key that Azure ML knows"),
         (NAMED_BATCH, BATCH.replace("compute: azureml:cpu\n", ""), "compute: is missing"),
+        (NAMED_BATCH, f"{BATCH}component: azureml:steps:1\n", "type: must describe a batch deployment of a model"),
         (NAMED_BATCH, BATCH.replace("score.py", "scor.py"), f"{NAMED_BATCH}:5:3: ../scoring/scor.py does not exist"),
         ("promotion.yml", with_also("smoke: {requests: x.jsonl}"),
          "routes.churn.stages[0].smoke: makes no sense for a batch endpoint: test it with `test`"),
@@ -195,6 +196,33 @@ def test_the_job_of_an_evaluation_must_have_the_inputs_that_the_app_binds(check:
     assert check({"promotion.yml": EVALUATED, "jobs/evaluate.yml": JOB}).code == 0
     ended = check({"promotion.yml": EVALUATED, "jobs/evaluate.yml": JOB.replace("model: {", "modle: {")})
     assert "jobs/evaluate.yml:3:1: needs an input model for the model to evaluate [configuration]" in ended.output
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("compute: azureml:cpu", "no faults"),
+        ("compute: local", "jobs/evaluate.yml:6:1: compute: local would run the job in the app"),
+        ("code: https://contoso.test/src.git", "jobs/evaluate.yml:6:1: code: its content may change later"),
+        ("jobs: {}", "jobs/evaluate.yml:6:1: jobs: is no key"),
+    ],
+)
+def test_what_the_app_refuses_in_the_job_of_an_evaluation_is_a_fault(line: str, said: str, check: Check) -> None:
+    ended = check({"promotion.yml": EVALUATED, "jobs/evaluate.yml": f"{JOB}{line}\n"})
+    assert said in ended.output
+    assert ended.code == (0 if said == "no faults" else ExitCode.REFUSED)
+
+
+def test_a_pipeline_is_no_job_of_an_evaluation(check: Check) -> None:
+    schema = "$schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
+    pipeline = f"{schema}\ntype: pipeline\ninputs: {{model: {{type: custom_model}}}}\njobs: {{}}\n"
+    ended = check({"promotion.yml": EVALUATED, "jobs/evaluate.yml": pipeline})
+    assert "jobs/evaluate.yml:1:1: does not describe a command job" in ended.output
+
+
+def test_a_deployment_to_kubernetes_is_none_that_the_app_makes(check: Check) -> None:
+    ended = check({NAMED: DEPLOYMENT.replace("instance_type: Standard_DS3_v2", "type: kubernetes")})
+    assert f"{NAMED}:1:1: does not describe a managed online deployment" in ended.output
 
 
 def test_settings_that_are_not_known_here_are_a_note_that_says_how_to_give_them(
@@ -334,6 +362,38 @@ def test_where_there_is_nothing_to_check_it_is_said_how_to_begin(mlpromote: Comm
 def test_the_examples_pass(example: str, mlpromote: CommandLine) -> None:
     ended = mlpromote("check", str(REPOSITORY / "examples" / example))
     assert ended.code == 0, ended.output
+
+
+ENDPOINT = """\
+$schema: https://azuremlschemas.azureedge.net/latest/managedOnlineEndpoint.schema.json
+auth_mode: aad_token
+public_network_access: disabled
+tags: {team: churn}
+"""
+ON_ENDPOINT = changed(
+    ('endpoint: "{model}-test"\n', 'endpoint: "{model}-test"\n        endpoint_file: endpoints/churn.yml\n')
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (ENDPOINT, "no faults"),
+        (f"{ENDPOINT}auth_mod: key\n", "endpoints/churn.yml:5:1: auth_mod: is no key that Azure ML knows here"),
+        (ENDPOINT.replace("aad_token", "none"), "endpoints/churn.yml:2:1: auth_mode: "),
+        (ENDPOINT.replace("{team: churn}", "[churn]"), "endpoints/churn.yml:4:1: tags: "),
+        (f"{ENDPOINT}traffic: {{blue: 100}}\n", "endpoints/churn.yml:5:1: traffic: "),
+        (f"{ENDPOINT}mirror_traffic: {{blue: 10}}\n", "endpoints/churn.yml:5:1: mirror_traffic: "),
+        ("compute: azureml:aks\n", "endpoints/churn.yml:1:1: does not describe a managed online endpoint"),
+        (None, "promotion.yml:15:9: endpoints/churn.yml does not exist [file]"),
+    ],
+)
+def test_the_file_of_an_endpoint_is_checked_with_azure_mls_own_loader(
+    content: str | None, said: str, check: Check
+) -> None:
+    ended = check({"promotion.yml": ON_ENDPOINT, "endpoints/churn.yml": content})
+    assert said in ended.output
+    assert ended.code == (0 if said == "no faults" else ExitCode.REFUSED)
 
 
 MONITOR = """\

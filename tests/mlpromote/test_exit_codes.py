@@ -13,21 +13,14 @@ from pathlib import Path
 import pytest
 
 from mlpromote.api import Api
+from mlpromote.command_line import SECTIONS
 from mlpromote.exit_codes import MEANINGS, ExitCode
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 REPOSITORY = Path(__file__).parents[2]
-STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retire", "retry")
-HOLDING = ("hold", "freeze", "unfreeze", "holds")
-OF_THE_CONNECTION = ("login", "context", "env", "completion")
-COMMANDS = (
-    *STEERING,
-    *("wait", "logs", "open", "failures", "replay", "routes", "release", "run", "lineage", "approvals", "doctor"),
-    *HOLDING,
-    *OF_THE_CONNECTION,
-)
+COMMANDS = tuple(str(command.name) for section in SECTIONS for command in section.commands)
 DEADLINE_SECONDS = 20
 
 
@@ -160,10 +153,13 @@ def test_the_help_names_every_command_exit_code_and_variable(mlpromote: CommandL
         assert f"\n  {code:<5}{MEANINGS[code][:40]}" in text
 
 
-def test_the_options_of_the_connection_are_in_the_main_help_only(mlpromote: CommandLine) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_options_of_the_connection_are_in_the_main_help_only(command: str, mlpromote: CommandLine) -> None:
+    main, own = mlpromote("--help").output, mlpromote(command, "--help").output
     for option in ("--context", "--url", "--key", "--token", "--scope", "--local", "--as", "--output", "--json"):
-        assert option in mlpromote("--help").output
-        assert option not in mlpromote("show", "--help").output
+        assert f"{option} " in main
+        listed = {word.strip(",") for line in own.splitlines() for word in line.split()[:2]}
+        assert option not in listed
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -110,13 +111,37 @@ def test_with_the_extra_check_passes_what_init_made(wheel: Path, tmp_path: Path)
     assert (answer.returncode, answer.stdout) == (0, "churn: churn: dev → test → prod\nno faults\n"), answer.stderr
 
 
+def interpreters(version: str) -> Iterator[str]:
+    """Those of this version on the path, and those that pyenv keeps, whose shims work only for the version in use."""
+    on_path = shutil.which(f"python{version}")
+    kept = Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")
+    for each in filter(None, (on_path, *map(str, kept))):
+        if subprocess.run([each, "-c", "import venv"], capture_output=True).returncode == 0:
+            yield each
+
+
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_other_supported_versions_of_python_run_it(version: str, wheel: Path, tmp_path: Path) -> None:
     """With the packages of the version that runs the tests: those that it needs are Python only, or can be."""
-    interpreter = shutil.which(f"python{version}")
-    works = interpreter and subprocess.run([interpreter, "-c", "import venv"], capture_output=True).returncode == 0
-    if not interpreter or not works:
+    interpreter = next(interpreters(version), None)
+    if interpreter is None:
         pytest.skip(f"there is no Python {version} here")
     python = installed(wheel, tmp_path / "venv", interpreter=interpreter)
+    assert run(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").stdout == f"{version}\n"
     assert run(python, "-m", "mlpromote", "init", "churn", folder=tmp_path).returncode == 0
     assert (tmp_path / "promotion.yml").is_file()
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_other_supported_versions_of_python_read_all_our_code(version: str) -> None:
+    interpreter = next(interpreters(version), None)
+    if interpreter is None:
+        pytest.skip(f"there is no Python {version} here")
+    read = "import ast, pathlib, sys; [ast.parse(pathlib.Path(name).read_bytes(), name) for name in sys.argv[1:]]"
+    kept = subprocess.run(["git", "ls-files", "*.py"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    ours = [name for name in kept.stdout.splitlines() if (REPOSITORY / name).exists()]
+    assert len(ours) > 500
+    ended = subprocess.run(
+        [interpreter, "-W", "error", "-c", read, *ours], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr

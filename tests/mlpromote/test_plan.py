@@ -40,7 +40,13 @@ def planned(**more: Any) -> dict[str, Any]:
             "capacity": TAKEN,
         },
     ]
-    return {"promotion": detailed("running", **more), "stages": stages, "earlier": [summary("3", "refused")]}
+    return {
+        "promotion": detailed("running", **more),
+        "stages": stages,
+        "earlier": [summary("3", "refused")],
+        "found": True,
+        "missing": None,
+    }
 
 
 def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: CommandLine, app: StubApp) -> None:
@@ -65,13 +71,11 @@ def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: Command
     assert mlpromote("plan", "digits", "3", "--json").document == planned()
 
 
-def test_what_is_not_known_of_a_version_is_said(mlpromote: CommandLine, app: StubApp) -> None:
-    unknown = "No promotion has had this version. Not known yet: whether digits/99 is registered in dev."
-    document = {**planned(), "unknown": unknown, "earlier": []}
+def test_a_gate_says_that_the_candidates_figure_is_not_known_yet(mlpromote: CommandLine, app: StubApp) -> None:
+    document = planned()
     document["stages"][1]["gates"][0] |= {"candidate": None, "measured": False}
     app.will_answer(Answer(document))
     told = " ".join(mlpromote("plan", "digits/99").output.split())
-    assert unknown in told
     assert "auc at least 0.8 (the candidate's figure is not known yet, champion 0.9)" in told
     assert "by more than 0.01 (measured by evaluate)" in told
 
@@ -90,6 +94,17 @@ def test_a_version_that_would_not_be_promoted_is_told_why(mlpromote: CommandLine
     document["promotion"] |= {"status": "superseded", "reason": "version 4 is newer"}
     app.will_answer(Answer(document))
     assert "it would be superseded: version 4 is newer" in mlpromote("plan", "digits", "3").output
+
+
+def test_what_is_known_of_whether_the_version_exists_is_said(mlpromote: CommandLine, app: StubApp) -> None:
+    def shown(**known: Any) -> str:
+        app.will_answer(Answer(planned() | known))
+        return " ".join(mlpromote("plan", "digits", "3").output.split())
+
+    missing = "There is no model digits, version 3, in dev, workspace ws-dev"
+    assert f"version 3 was not found when it was last looked for. {missing}" in shown(found=False, missing=missing)
+    assert "nobody has looked yet whether version 3 exists: validate will" in shown(found=None)
+    assert "exists" not in shown(found=True)
 
 
 def test_a_version_may_be_written_as_everywhere_else(mlpromote: CommandLine, app: StubApp) -> None:

@@ -8,6 +8,7 @@ from mlpromote.evaluations import evaluation_lines
 from mlpromote.promotion_sheet import sheet
 from mlpromote.wording import told
 from tests.examples.promotion_document import BEGAN, EVIDENCE, after, promotion, stage, step
+from tests.mlpromote.documents import MEASURED
 
 NOW = BEGAN + timedelta(seconds=10)
 
@@ -62,21 +63,6 @@ def test_gates_without_figures_are_named_where_no_metric_is_asked_for() -> None:
     assert told_gates == "gates passed: tag promote, training job"
 
 
-MEASURED = {
-    "job": "digits-3-prod-evaluate-1",
-    "digest": "sha256:" + "ab" * 32,
-    "studio": "https://ml.azure.com/runs/x",
-    "champion": "azureml://registries/contoso-ml/models/digits/versions/2",
-    "data": [{"input": "data", "name": "holdout", "version": "7", "asset": "/subscriptions/…"}],
-    "metrics": [
-        {"metric": "auc", "candidate": 0.91, "champion": 0.9},
-        {"metric": "loss", "candidate": None, "champion": 0.25},
-    ],
-    "not_numbers": {"loss": "NaN"},
-    "gates": [{"gate": "metric auc", "asked": "at least 0.8", "seen": "0.91", "holds": True}],
-}
-
-
 def test_an_evaluation_is_told_in_a_line_with_both_figures_and_the_data() -> None:
     assert told(step("evaluate", "succeeded", 0, 1, evidence=MEASURED), NOW) == "auc 0.91 (champion 0.9) on holdout 7"
     alone = {**MEASURED, "champion": None}
@@ -106,6 +92,7 @@ def test_a_promotion_is_shown_with_what_was_measured() -> None:
     assert "measured in prod:" in shown
     assert "    auc     0.91       0.9\n" in "".join(line.rstrip() + "\n" for line in shown.splitlines())
     assert "data: holdout, version 7" in shown
+    assert "https://ml.azure.com/runs/x" in shown
 
 
 def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:

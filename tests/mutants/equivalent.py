@@ -8,6 +8,10 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "shared/core/json_text.py",
         "len(_OPENING.findall(text)) > DEEPEST → len(_OPENING.findall(text)) >= DEEPEST",
     ): "a text with that many brackets is checked once more, and cannot be nested too deeply",
+    (
+        "shared/core/waiting.py",
+        "since + step.plan.limit → since - step.plan.limit",
+    ): "a step has its deadline before anybody can see it wait; the sum is for the type checker",
     ("shared/core/lane.py", "10 → 11"): "the pause has been cut to the longest one long before",
     (
         "shared/core/settling.py",

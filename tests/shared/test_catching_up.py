@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, decode, encode
+from shared.core.message_bodies import decode, encode
+from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered
 from shared.core.wire import UndecodableError
 from tests.config.right import WORKSPACE
 from tests.telemetry.conftest import CONFIGURATION, MODEL, REGISTERED, VERSION, Running, started

@@ -74,7 +74,7 @@ def test_a_stage_that_has_succeeded_no_longer_matters(configured: Configured) ->
     assert changed_settings(done, configured(("max_latency: 500ms", "max_latency: 900ms"))) == []
 
 
-@pytest.mark.parametrize("status", set(PromotionStatus))
+@pytest.mark.parametrize("status", list(PromotionStatus))
 def test_only_a_promotion_that_runs_or_can_be_retried_has_any(status: PromotionStatus, configured: Configured) -> None:
     promotion = replace(of_model(configured()), status=status)
     places = changed_settings(promotion, configured(("max_latency: 500ms", "max_latency: 900ms")))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.messages import Failed, NotRun, StepReported, Succeeded, decode
+from shared.core.message_bodies import decode
+from shared.core.messages import Failed, NotRun, StepReported, Succeeded
 from tests.telemetry.conftest import Running, started
 
 

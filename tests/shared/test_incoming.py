@@ -10,6 +10,7 @@ import pytest
 from shared.config import WorkspaceReference
 from shared.core.incoming import MisplacedError, read
 from shared.core.lane import decide, due
+from shared.core.message_bodies import encode
 from shared.core.messages import (
     RECONCILE,
     Command,
@@ -19,7 +20,6 @@ from shared.core.messages import (
     ModelRegistered,
     RunStep,
     StepReported,
-    encode,
 )
 from shared.core.promotion import Lane
 from shared.core.wire import UndecodableError

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from shared.core.awaiting import PROMOTION
+from shared.core.message_bodies import decode
 from shared.core.messages import Running as RunningOutcome
-from shared.core.messages import RunStep, StepReported, decode
+from shared.core.messages import RunStep, StepReported
 from shared.ports import Job
 from tests.config.right import WORKSPACE
 from tests.telemetry.conftest import MODEL, REGISTERED, VERSION, Running, started

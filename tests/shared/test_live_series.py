@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from shared.core.live_minute import LiveMinute
+from shared.core.message_bodies import decode, encode
 from shared.core.messages import Running as StillRunning
-from shared.core.messages import RunStep, StepReported, Succeeded, decode, encode
+from shared.core.messages import RunStep, StepReported, Succeeded
 from shared.worker.measured import Measured
 from shared.worker.order import Step
 from shared.worker.run import Workplace, run_step

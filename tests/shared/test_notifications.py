@@ -6,7 +6,8 @@ import pytest
 
 from shared.coordinator import notifications
 from shared.coordinator.notifications import MalformedNotificationError
-from shared.core.messages import JobEnded, ModelRegistered, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import JobEnded, ModelRegistered
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"

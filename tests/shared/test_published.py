@@ -72,6 +72,7 @@ def counts(published: Published, source: str = "churn-team") -> str | None:
 
 
 def test_a_new_publication_counts_in_every_process_once_the_time_is_up(world: World) -> None:
+    assert REFRESH_SECONDS < 60
     first, published = world.publish(dict(CHURN)), world.process()
     assert counts(published) == first
     second = world.publish(MENDED)

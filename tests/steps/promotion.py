@@ -12,6 +12,8 @@ from shared.core.messages import (
     Candidate,
     Champion,
     Evidence,
+    Failed,
+    FailureKind,
     Kind,
     LaneKey,
     Outcome,
@@ -87,6 +89,13 @@ class Stage:
     def its_tags(self) -> dict[str, str]:
         return {**OURS, "mlpromote.promotion": self.promotion, "mlpromote.attempt": str(self.attempt)}
 
+    def put(self, name: str, content: str | None) -> None:
+        """Replace a file that the settings name; None removes it."""
+        file = self.folder / name
+        file.unlink()
+        if content is not None:
+            file.write_text(content)
+
     def command(self, step: str, poll: int = 1) -> RunStep:
         return RunStep(
             lane=LaneKey("digits", "digits"),
@@ -151,6 +160,15 @@ class Stage:
             if not isinstance(outcome, (Running, Retry)):
                 return outcome
         raise AssertionError(f"{step} did not come to an end: {outcome}")
+
+
+def failed(outcome: Outcome, kind: FailureKind, *words: str) -> Failed:
+    """The failure that the outcome must be."""
+    assert isinstance(outcome, Failed), outcome
+    assert outcome.kind is kind, outcome
+    for each in words:
+        assert each in outcome.reason
+    return outcome
 
 
 def deploy_saw(deployment: str, **traffic_before: int) -> Evidence:

@@ -231,3 +231,8 @@ def test_the_quota_of_a_family_is_found_however_azure_spells_it(family: str, nam
     found = capacity.quota_of(MachineSize("s", family, 4), [*others, quota(5, name=name)])
     assert found == quota(5, name=name)
     assert capacity.quota_of(MachineSize("s", "", 4), others) is None
+
+
+def test_of_two_quotas_with_the_same_left_the_family_s_is_named() -> None:
+    every = quota(5, name="Total Cluster Dedicated Regional vCPUs")
+    assert capacity.quota_of(MachineSize("s", "standardDSv2Family", 4), [every, quota(5)]) == quota(5)

@@ -6,7 +6,7 @@ import pytest
 from shared.core.messages import Failed, FailureKind, Succeeded
 from shared.ports import EndpointSettings
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, OURS, Stage
+from tests.steps.promotion import ENDPOINT, OURS, Stage, failed
 
 FILE = """\
 auth_mode: aad_token
@@ -125,10 +125,5 @@ def test_an_endpoint_file_that_changed_after_validation_stops_the_deployment(
 def test_a_file_that_cannot_be_used_is_a_fault_of_the_configuration(
     with_file: Stage, workspace: FakeWorkspace, content: str | None
 ) -> None:
-    file = with_file.folder / "endpoint.yml"
-    file.unlink()
-    if content is not None:
-        file.write_text(content)
-    outcome = with_file.poll("validate", workspace)
-    assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.BAD_CONFIG
+    with_file.put("endpoint.yml", content)
+    failed(with_file.poll("validate", workspace), FailureKind.BAD_CONFIG)

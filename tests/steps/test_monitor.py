@@ -7,7 +7,7 @@ import pytest
 from shared.core.messages import Failed, FailureKind, Retry, Succeeded
 from shared.ports import ForbiddenError, Monitor, UnavailableError
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, OURS, Stage, champion, deploy_saw
+from tests.steps.promotion import ENDPOINT, OURS, Stage, champion, deploy_saw, failed
 
 DEPLOYMENT = """\
 instance_type: Standard_DS3_v2
@@ -98,13 +98,8 @@ def test_a_deployment_that_does_not_collect_is_refused_before_anything_is_deploy
 def test_a_monitor_file_that_cannot_be_used_is_refused_before_anything_is_deployed(
     stage: Stage, workspace: FakeWorkspace, content: str | None
 ) -> None:
-    file = stage.folder / "monitor.yml"
-    file.unlink()
-    if content is not None:
-        file.write_text(content)
-    outcome = stage.poll("validate", workspace)
-    assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.BAD_CONFIG
+    stage.put("monitor.yml", content)
+    failed(stage.poll("validate", workspace), FailureKind.BAD_CONFIG)
 
 
 def test_the_monitor_file_is_part_of_what_is_approved(stage: Stage, workspace: FakeWorkspace) -> None:

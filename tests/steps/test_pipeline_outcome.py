@@ -103,7 +103,10 @@ def test_what_a_run_left_behind_stays_when_it_is_rolled_back(line: Line) -> None
     ("step", "method"),
     [
         *(("inspect", each) for each in ("component", "code_files", "environment_asset", "has_compute", "data_asset")),
-        *(("run", each) for each in ("submitted_job", "pipeline_job", "start_pipeline", "missing_region")),
+        *(
+            ("run", each)
+            for each in ("submitted_job", "job_creator", "pipeline_job", "start_pipeline", "missing_region")
+        ),
         *(("compare", each) for each in ("metrics", "step_metrics")),
         *(("register_model", each) for each in ("model_versions", "job", "register_output")),
     ],

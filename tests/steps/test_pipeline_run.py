@@ -10,7 +10,8 @@ import pytest
 from shared.cloud.bus import MOST_BATCH_BYTES
 from shared.config.policy import Policy
 from shared.core.approval import Author
-from shared.core.messages import Candidate, Champion, FailureKind, Kind, Running, Succeeded, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import Candidate, Champion, FailureKind, Kind, Running, Succeeded
 from shared.core.wire import from_json
 from shared.ports import ApprovalDecision, Bound, ChildJob, Node
 from shared.worker.order import Rules
@@ -287,6 +288,14 @@ def test_another_job_under_our_name_is_a_conflict(line: Line) -> None:
     refused = failed(line, "run")
     assert refused.kind is FailureKind.CONFLICT
     assert "its step train runs azureml://registries/x" in refused.reason
+
+
+def test_a_job_that_somebody_else_submitted_under_our_name_is_a_conflict_whatever_it_runs(line: Line) -> None:
+    line = up_to(line, "run")
+    line.prod.creators[line.job_name] = "somebody"
+    refused = failed(line, "run")
+    assert refused.kind is FailureKind.CONFLICT
+    assert "it was not submitted by the identity of prod" in refused.reason
 
 
 def test_a_step_of_the_run_that_fails_is_named_with_its_cause(line: Line) -> None:

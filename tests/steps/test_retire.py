@@ -31,6 +31,15 @@ def test_removes_what_was_replaced_one_after_the_other(stage: Stage, shifted: Fa
     assert shifted.calls["start_removal"] == 2
 
 
+def test_a_poll_while_one_is_being_removed_makes_a_single_call(stage: Stage, shifted: FakeWorkspace) -> None:
+    shifted.polls_until_ready = 5
+    begun = stage.poll("retire", shifted)
+    assert isinstance(begun, Running)
+    shifted.calls.clear()
+    assert isinstance(stage.with_(state=begun.state).poll("retire", shifted, 2), Running)
+    assert shifted.calls == {"deployments": 1}
+
+
 def test_goes_on_after_a_crash_behind_a_start(stage: Stage, shifted: FakeWorkspace) -> None:
     shifted.polls_until_ready = 1
     shifted.dies_after = "start_removal"

@@ -128,6 +128,8 @@ def test_a_model_that_does_not_exist_is_not_found(stage: Stage, dev: FakeWorkspa
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND
+    assert "no model digits, version 3, in dev, workspace ws-dev: it was deleted or never existed" in outcome.reason
+    assert "`az ml model list --name digits --workspace-name ws-dev` lists the versions" in outcome.reason
 
 
 def test_a_model_whose_files_are_gone_is_not_found_and_not_shared(stage: Stage, dev: FakeWorkspace) -> None:

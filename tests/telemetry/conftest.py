@@ -12,9 +12,10 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from shared.app import App
+from shared.app.wiring import App
 from shared.cloud.monitor import PromotionIds
-from shared.core.messages import Command, News, Report, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import Command, News, Report
 from shared.core.queues import EVENTS_QUEUE, environment_of, reports_queue, steps_queue
 from shared.ports import Bus, Workspace
 from shared.telemetry.telemetry import Telemetry

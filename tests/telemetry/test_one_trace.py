@@ -14,7 +14,8 @@ from shared.cloud.bus import ServiceBus
 from shared.coordinator.coordinator import MOST_DEAD_LETTERS
 from shared.core.events import Approved, Person
 from shared.core.lane import Decision
-from shared.core.messages import LaneKey, ModelRegistered, RunStep, decode
+from shared.core.message_bodies import decode
+from shared.core.messages import LaneKey, ModelRegistered, RunStep
 from shared.ports import DeadLetter, DeadLetters, QueueUnavailableError, UnavailableError
 from shared.telemetry.telemetry import trace_id, traceparent
 from tests.config.right import WORKSPACE

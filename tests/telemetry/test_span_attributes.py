@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from shared.core.events import RunAsked
 from shared.core.messages import Kind, LaneKey
-from shared.core.plan import plan_for
+from shared.core.plan import PlanSettings, plan_for
 from shared.core.promotion import Cause, StageRun, StepRun
 from shared.telemetry.telemetry import Telemetry, fields
 
@@ -17,12 +17,12 @@ KEY = LaneKey("rent-training", "rent-training")
 
 
 def test_a_request_to_run_again_is_recorded_with_its_stages_name(caplog: pytest.LogCaptureFixture) -> None:
-    plan = plan_for(Kind.PIPELINE, environment="prod", source="dev", first=True, limits={}, asked=())
+    plan = plan_for(Kind.PIPELINE, PlanSettings(), environment="prod", source="dev", first=True)
     stage = StageRun("live", "prod", "", (), {}, tuple(map(StepRun, plan)))
     event = RunAsked(KEY, stage, Cause.SCHEDULE, "ann", "hash")
     exporter, tracers = InMemorySpanExporter(), TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
-    with caplog.at_level(logging.WARNING), Telemetry(tracers).decision(event):
+    with caplog.at_level(logging.WARNING), Telemetry(tracers, is_traced=True).decision(event):
         pass
     (span,) = exporter.get_finished_spans()
     assert dict(span.attributes or {}) == {"route": KEY.route, "model": KEY.model, "stage": "live"}

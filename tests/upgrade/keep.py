@@ -13,7 +13,8 @@ from typing import Any
 from shared.cloud.documents import lane_document, promotion_document
 from shared.core.events import Approved, Person
 from shared.core.lane import decide, due
-from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, Retry, Running, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, Retry, Running
 from shared.core.promotion import Lane
 from tests.core.driver import AzureAnswers, LaneDriver, drive
 from tests.core.people import ANNA, BERT, OPERATOR, TWO_OF_THEM, asking

@@ -26,7 +26,7 @@ from localcloud.azureml.configuration import Settings
 from localcloud.azureml.container_load import ContainerLoad
 from localcloud.azureml.data_collector import DataCollector
 from localcloud.azureml.datastores import Datastores
-from localcloud.azureml.deployments import Deployments
+from localcloud.azureml.deployments import Deployments, Machines
 from localcloud.azureml.endpoints import Endpoints
 from localcloud.azureml.event_subscriptions import EventSubscriptions
 from localcloud.azureml.events import Outbox
@@ -114,7 +114,7 @@ class _Parts:
             for w in self.scopes.workspaces
         }
         self.records = JobRecords(self.store, self.storage, self.outbox, self.trackings)
-        self._shared = SharedParts(self.store, self.scopes, self.operations, self.outbox, self.faults)
+        self._shared = SharedParts(self.store, self.scopes, self.rights, self.operations, self.outbox, self.faults)
         self.assets = Assets(self._shared, self.storage, self.records, settings.environment_build_seconds)
         self.endpoints = Endpoints(
             self.store, self.scopes, self.operations, self._base_url, settings.endpoint_update_seconds
@@ -129,24 +129,21 @@ class _Parts:
         pipeline_jobs = PipelineJobs(self.records, self.assets, self.command_jobs, StepReuse(self.records))
         requirements = JobRequirements(self.assets)
         self.jobs = Jobs(
-            self.scopes,
+            self._shared,
             self.records,
             JobKinds(self.command_jobs, pipeline_jobs),
             requirements,
-            self.operations,
             settings.cancellation_seconds,
         )
         batch_jobs = BatchJobs(self.records, self.command_jobs)
-        self.batch_invocations = BatchInvocations(
-            *(self.store, self.scopes, self.rights, self.records, self.jobs, batch_jobs)
-        )
+        self.batch_invocations = BatchInvocations(self._shared, self.records, self.jobs, batch_jobs)
         self.batch_endpoints = BatchEndpoints(
             self._shared, self.assets, self._base_url, settings.endpoint_update_seconds
         )
 
         clock = Clock(settings.schedule_clock, float(self.store.secret("schedule clock", str(time.time()))))
         monitors = Monitors(self.records, self.faults)
-        self.schedules = Schedules(self.store, self.scopes, self.operations, self.jobs, monitors, clock)
+        self.schedules = Schedules(self._shared, self.jobs, monitors, clock)
 
     def _made_rights(self, settings: Settings) -> Rights:
         token_key = read_or_make_key(settings.token_key) if settings.token_key else None
@@ -154,13 +151,12 @@ class _Parts:
         return Rights(self.scopes, token_key, settings.role_assignments, settings.custom_roles, job_key)
 
     def _made_deployments(self, settings: Settings) -> Deployments:
-        return Deployments(
-            self._shared, self.assets, self.endpoints, self.servers, self.usages, settings.deployment_seconds
-        )
+        machines = Machines(self.servers, self.usages, settings.deployment_seconds)
+        return Deployments(self._shared, self.assets, self.endpoints, machines)
 
     def _made_scoring(self) -> Scoring:
         records = RequestRecords(self.figures, DataCollector(self.storage, self.assets))
-        return Scoring(self.store, self.scopes, self.forwarding, self.mirroring, records, self.rights)
+        return Scoring(self._shared, self.forwarding, self.mirroring, records)
 
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
@@ -171,8 +167,8 @@ class _Parts:
             settings.environment_build_seconds,
             runners,
         )
-        access = JobAccess(self.job_identity, self.rights)
-        return CommandJobs(self.records, self.assets, self.storage, access, self.faults, platform)
+        access = JobAccess(self.job_identity, self.rights, self.storage)
+        return CommandJobs(self.records, self.assets, access, self.faults, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """The routes of every part. If two match, the first one answers."""
@@ -180,7 +176,7 @@ class _Parts:
         yield Datastores(self.scopes, self.storage, f"localhost:{self._port}").routes()
         yield Blobs(self.storage, self.store.database, self._folder / "uploads").routes()
         yield self.assets.routes()
-        yield Registry(self._shared, self.storage, self.assets, self.rights, self._base_url).routes()
+        yield Registry(self._shared, self.storage, self.assets, self._base_url).routes()
         yield Permissions(self.scopes, self.rights).routes()
         yield self.event_subscriptions.routes()
         yield self.endpoints.routes()

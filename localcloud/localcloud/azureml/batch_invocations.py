@@ -8,9 +8,10 @@ from localcloud.azureml.batch_jobs import BatchJobs, experiment_of, inputs_of, o
 from localcloud.azureml.forwarding import CHOSEN
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.jobs import Jobs
-from localcloud.azureml.rights import CALLER, Caller, Rights
-from localcloud.azureml.scopes import PROVIDER, WORKSPACE, Scope, Scopes, arm_path
-from localcloud.azureml.store import Resource, Store
+from localcloud.azureml.rights import CALLER, Caller
+from localcloud.azureml.scopes import PROVIDER, WORKSPACE, Scope, arm_path
+from localcloud.azureml.shared_parts import SharedParts
+from localcloud.azureml.store import Resource
 from localcloud.azureml.wire import AzureError, Json, not_found, properties_in
 
 _INVOKE = f"{PROVIDER}/workspaces/batchEndpoints/jobs/write"
@@ -21,12 +22,10 @@ _REPEATED = "repeatability-request-id"
 class BatchInvocations:
     """Serves `/batch/WORKSPACE/ENDPOINT/jobs` in place of the endpoint's own host, and lists the jobs."""
 
-    def __init__(
-        self, store: Store, scopes: Scopes, rights: Rights, records: JobRecords, jobs: Jobs, batch_jobs: BatchJobs
-    ) -> None:
-        self._store = store
-        self._scopes = scopes
-        self._rights = rights
+    def __init__(self, shared: SharedParts, records: JobRecords, jobs: Jobs, batch_jobs: BatchJobs) -> None:
+        self._store = shared.store
+        self._scopes = shared.scopes
+        self._rights = shared.rights
         self._records = records
         self._jobs = jobs
         self._batch_jobs = batch_jobs

@@ -44,10 +44,11 @@ class Platform:
 
 @dataclass(frozen=True)
 class JobAccess:
-    """Whose identity a job has, and what that may read."""
+    """Whose identity a job has, what that may read, and where its files are."""
 
     identity: JobIdentity
     rights: Rights
+    storage: Storage
 
 
 class CommandJobs:
@@ -57,14 +58,13 @@ class CommandJobs:
         self,
         records: JobRecords,
         assets: Assets,
-        storage: Storage,
         access: JobAccess,
         faults: Faults,
         platform: Platform,
     ) -> None:
         self._records = records
         self._assets = assets
-        self._storage = storage
+        self._storage = access.storage
         self._rights = access.rights
         self._identity = access.identity
         self._faults = faults

@@ -9,7 +9,7 @@ import contextlib
 import copy
 import logging
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -31,6 +31,15 @@ LOG_LINES = 5000
 DEPLOYMENTS = ENDPOINTS + "/{endpoint}/deployments"
 
 
+@dataclass(frozen=True)
+class Machines:
+    """What deployments run on."""
+
+    servers: InferenceServers
+    usages: Usages  #: of the quotas
+    deployment_seconds: float  #: until a deployment is ready
+
+
 class Deployments:
     """The routes under `…/onlineEndpoints/NAME/deployments`, and the deletion of endpoints, because it ends servers."""
 
@@ -39,9 +48,7 @@ class Deployments:
         shared: SharedParts,
         assets: Assets,
         endpoints: Endpoints,
-        servers: InferenceServers,
-        usages: Usages,
-        deployment_seconds: float,
+        machines: Machines,
     ) -> None:
         self._store = shared.store
         self._scopes = shared.scopes
@@ -50,9 +57,9 @@ class Deployments:
         self._faults = shared.faults
         self._assets = assets
         self._endpoints = endpoints
-        self._servers = servers
-        self._usages = usages
-        self._deployment_seconds = deployment_seconds
+        self._servers = machines.servers
+        self._usages = machines.usages
+        self._deployment_seconds = machines.deployment_seconds
         self._returning: dict[str, asyncio.Task[None]] = {}
         self._crashing: asyncio.Task[None] | None = None
         self._operations.define("deployment", self._roll_out)

@@ -167,6 +167,14 @@ class JobRecords:
                 return job
         return None
 
+    def step_under_way(self, workspace: Scope, pipeline: str, fingerprint: str) -> Resource | None:
+        """The step of this pipeline with this fingerprint that runs, or is about to."""
+        for job in self.children(workspace, pipeline):
+            same = job.private.get("fingerprint") == fingerprint and not job.private.get("reused")
+            if same and job.properties["status"] not in TERMINAL:
+                return job
+        return None
+
     def reuse(self, step: Resource, earlier: Resource) -> None:
         """Gives a step the outputs and artifacts of an earlier run."""
         for name, declared in step.properties["outputs"].items():

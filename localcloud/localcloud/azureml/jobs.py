@@ -11,10 +11,11 @@ from localcloud.azureml.command_jobs import CommandJobs
 from localcloud.azureml.job_pages import page
 from localcloud.azureml.job_records import TERMINAL, JobRecords, NewJob, kept_inputs
 from localcloud.azureml.job_requirements import JobRequirements
-from localcloud.azureml.operations import Operation, Operations
+from localcloud.azureml.operations import Operation
 from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.rights import CALLER, Caller
-from localcloud.azureml.scopes import WORKSPACE, Scope, Scopes
+from localcloud.azureml.scopes import WORKSPACE, Scope
+from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.store import Resource
 from localcloud.azureml.wire import AzureError, Json, properties_in
 
@@ -46,22 +47,21 @@ class Jobs:
 
     def __init__(
         self,
-        scopes: Scopes,
+        shared: SharedParts,
         records: JobRecords,
         kinds: JobKinds,
         requirements: JobRequirements,
-        operations: Operations,
         cancellation_seconds: float,
     ) -> None:
-        self._scopes = scopes
+        self._scopes = shared.scopes
         self._records = records
         self._command_jobs = kinds.command
         self._pipeline_jobs = kinds.pipeline
         self._requirements = requirements
-        self._operations = operations
+        self._operations = shared.operations
         self._cancellation_seconds = cancellation_seconds
         self._running: set[asyncio.Task[None]] = set()
-        operations.define("cancellation", self._finish_cancellation)
+        self._operations.define("cancellation", self._finish_cancellation)
 
     def routes(self) -> list[web.RouteDef]:
         return [

@@ -93,7 +93,11 @@ class PipelineJobs:
             if self._is_ended(workspace, pipeline):
                 raise ValueError("The pipeline was cancelled")
             children = [self._record_child(run, name, nodes[name], done) for name in ready]
-            await asyncio.gather(*(self._run_child(workspace, child, caller) for child in children))
+            alone = [child for child in children if not _is_of_another(child, children)]
+            await asyncio.gather(*(self._run_child(workspace, child, caller) for child in alone))
+            for child in children:
+                if child not in alone:
+                    await self._complete(workspace, child)
             for name, child in zip(ready, children, strict=True):
                 ended = self._records.get(workspace, child.name)
                 if not ended or ended.properties["status"] != "Completed":
@@ -109,10 +113,18 @@ class PipelineJobs:
 
     async def _run_child(self, workspace: Scope, child: Resource, caller: Caller) -> None:
         if child.private.get("reused"):
-            await self._command_jobs.complete(workspace, child)
+            await self._complete(workspace, child)
             return
         runs = self if child.properties["jobType"] == "Pipeline" else self._command_jobs
         await runs.run(workspace, child, caller)
+
+    async def _complete(self, workspace: Scope, child: Resource) -> None:
+        """Ends a step with the results of the run that it reuses."""
+        earlier = self._records.get(workspace, child.private["reused"])
+        if earlier and earlier.properties["status"] == "Completed":
+            await self._command_jobs.complete(workspace, child)
+        else:
+            self._records.change(workspace, child.name, "Failed", "the step whose results it reuses did not complete")
 
     def _fill_in_defaults(self, pipeline: Resource) -> None:
         """Gives the pipeline the values that its component has for inputs that nobody gave."""
@@ -169,7 +181,7 @@ class PipelineJobs:
         fingerprint = earlier = None
         if properties["jobType"] == "Command":
             fingerprint = self._reuse.fingerprint(run.workspace, run.pipeline, specification, properties)
-            earlier = self._reuse.earlier(run.workspace, fingerprint)
+            earlier = self._reuse.earlier(run.workspace, run.pipeline, fingerprint)
         if earlier:
             properties["properties"] |= notes_of(earlier)
         new = NewJob(str(uuid.uuid4()), properties, run.caller, parent=run.pipeline, fingerprint=fingerprint)
@@ -177,6 +189,11 @@ class PipelineJobs:
         if earlier:
             self._records.reuse(child, earlier)
         return child
+
+
+def _is_of_another(child: Resource, children: list[Resource]) -> bool:
+    """Whether it gets the results of one of these, which has to run first."""
+    return child.private.get("reused") in {each.name for each in children}
 
 
 def _notes(component: Resource, specification: Json) -> Json:

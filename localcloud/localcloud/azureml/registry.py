@@ -10,7 +10,7 @@ from aiohttp import web
 from localcloud.azureml.asset_bodies import CONTENT, AssetVersion
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.operations import Operation, OperationFailed
-from localcloud.azureml.rights import CALLER, Rights
+from localcloud.azureml.rights import CALLER
 from localcloud.azureml.scopes import PROVIDER, REGISTRY, TENANT, Scope
 from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.storage import REGISTRY_ACCOUNT, Storage, UnusableUri
@@ -24,13 +24,13 @@ _SOURCE = re.compile(
 
 
 class Registry:
-    def __init__(self, shared: SharedParts, storage: Storage, assets: Assets, rights: Rights, base_url: str) -> None:
+    def __init__(self, shared: SharedParts, storage: Storage, assets: Assets, base_url: str) -> None:
         self._store = shared.store
         self._scopes = shared.scopes
         self._operations = shared.operations
         self._storage = storage
         self._assets = assets
-        self._rights = rights
+        self._rights = shared.rights
         self._base_url = base_url
         self._operations.define("import", self._copy)
 

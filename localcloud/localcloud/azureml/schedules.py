@@ -13,11 +13,12 @@ from aiohttp import web
 
 from localcloud.azureml.jobs import Jobs
 from localcloud.azureml.monitors import Monitors
-from localcloud.azureml.operations import Operation, Operations
+from localcloud.azureml.operations import Operation
 from localcloud.azureml.rights import CALLER, Caller
 from localcloud.azureml.schedule_clock import Clock, next_moment
-from localcloud.azureml.scopes import PROVIDER, WORKSPACE, Scope, Scopes
-from localcloud.azureml.store import Resource, Store, system_data
+from localcloud.azureml.scopes import PROVIDER, WORKSPACE, Scope
+from localcloud.azureml.shared_parts import SharedParts
+from localcloud.azureml.store import Resource, system_data
 from localcloud.azureml.wire import AzureError, Json, json_body, not_found, properties_in
 
 log = logging.getLogger(__name__)
@@ -34,18 +35,16 @@ _VIEWS = {"enabledonly": (True,), "disabledonly": (False,)}
 
 
 class Schedules:
-    def __init__(
-        self, store: Store, scopes: Scopes, operations: Operations, jobs: Jobs, monitors: Monitors, clock: Clock
-    ) -> None:
-        self._store = store
-        self._scopes = scopes
-        self._operations = operations
+    def __init__(self, shared: SharedParts, jobs: Jobs, monitors: Monitors, clock: Clock) -> None:
+        self._store = shared.store
+        self._scopes = shared.scopes
+        self._operations = shared.operations
         self._jobs = jobs
         self._monitors = monitors
         self._clock = clock
         self._changed = asyncio.Event()
-        operations.define("schedule", self._finish)
-        operations.define("schedule deletion", self._finish_deletion)
+        self._operations.define("schedule", self._finish)
+        self._operations.define("schedule deletion", self._finish_deletion)
 
     def routes(self) -> list[web.RouteDef]:
         return [

@@ -13,9 +13,9 @@ from aiohttp import web
 from localcloud.azureml.data_collector import DataCollector
 from localcloud.azureml.forwarding import CHOSEN, Forwarding, ScoringAnswer, ScoringRequest
 from localcloud.azureml.mirroring import Mirroring
-from localcloud.azureml.rights import Rights
-from localcloud.azureml.scopes import PROVIDER, Scope, Scopes
-from localcloud.azureml.store import Resource, Store
+from localcloud.azureml.scopes import PROVIDER, Scope
+from localcloud.azureml.shared_parts import SharedParts
+from localcloud.azureml.store import Resource
 from localcloud.azureml.traffic_figures import Answered, TrafficFigures
 from localcloud.azureml.wire import AzureError
 from localcloud.http_server import is_secret
@@ -37,16 +37,14 @@ class Scoring:
 
     def __init__(
         self,
-        store: Store,
-        scopes: Scopes,
+        shared: SharedParts,
         forwarding: Forwarding,
         mirroring: Mirroring,
         records: RequestRecords,
-        rights: Rights,
     ) -> None:
-        self._rights = rights
-        self._store = store
-        self._scopes = scopes
+        self._rights = shared.rights
+        self._store = shared.store
+        self._scopes = shared.scopes
         self._forwarding = forwarding
         self._mirroring = mirroring
         self._records = records

@@ -1,7 +1,8 @@
-"""Reuse of steps: a step with the component, inputs and outputs of an earlier run does not run again.
+"""Reuse of steps: a step with the content, inputs and outputs of an earlier run does not run again.
 
 As on Azure, it is complete at once, its outputs and artifacts are those of the earlier run, and it logs no metrics of
-its own. `settings.force_rerun` of the job, or `is_deterministic: false` of the component, makes it run.
+its own. `settings.force_rerun` of the job, or `is_deterministic: false` of the component, makes it run. The name of the
+component does not count, and of two equal steps of one pipeline, one runs (source: Microsoft's test_pipeline_reuse).
 """
 
 import hashlib
@@ -15,7 +16,6 @@ from localcloud.azureml.wire import Json
 
 #: What must be the same, beside inputs and outputs. Where a step runs does not matter.
 _CONTENT = ("command", "codeId", "environmentId", "environmentVariables")
-_COMPONENT = ("azureml.moduleName", "azureml.moduleVersion")
 _OF_AN_OUTPUT = ("jobOutputType", "assetName", "assetVersion", OF_NODE)
 
 
@@ -32,17 +32,18 @@ class StepReuse:
             return None
         content = {
             **{key: step.get(key) for key in _CONTENT},
-            "component": [step["properties"][key] for key in _COMPONENT],
             "inputs": {name: _kept(given, ("value", "uri")) for name, given in step["inputs"].items()},
             "outputs": {name: _kept(declared, _OF_AN_OUTPUT) for name, declared in step["outputs"].items()},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def earlier(self, workspace: Scope, fingerprint: str | None) -> Resource | None:
-        """The run of the same step to reuse: the newest that has completed."""
+    def earlier(self, workspace: Scope, pipeline: Resource, fingerprint: str | None) -> Resource | None:
+        """The run of the same step to reuse: the newest that has completed, or one of this pipeline under way."""
         if fingerprint is None:
             return None
-        return self._records.completed_step(workspace, fingerprint)
+        return self._records.completed_step(workspace, fingerprint) or self._records.step_under_way(
+            workspace, pipeline.name, fingerprint
+        )
 
 
 def notes_of(earlier: Resource) -> Json:

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -25,24 +26,29 @@ VERSION = "4.0.0.0"
 _KEYS_PATH = re.compile(r"/admin/host/(?P<scope>keys|functionkeys|systemkeys)(/(?P<name>[^/]+))?")
 
 
+@dataclass(frozen=True)
+class Indexed:
+    """What the host found in the app."""
+
+    functions: Mapping[str, FunctionDefinition]  #: by their names in lower case
+    errors: Sequence[str]  #: of those not served
+
+
 class Admin:
     """Serves what lies below `/admin`."""
 
     def __init__(
         self,
-        functions: Mapping[str, FunctionDefinition],
+        indexed: Indexed,
         router: Router,
-        errors: Sequence[str],
         keys: Keys | None,
         invoker: Invoker,
         streams: HttpStreams | None,
     ) -> None:
-        """`functions` by their names in lower case; `errors` of those not served; `keys` None to ask for none;
-        `streams` for an app with a web server of its own.
-        """
-        self._functions = functions
+        """`keys` None to ask for none; `streams` for an app with a web server of its own."""
+        self._functions = indexed.functions
         self._router = router
-        self._errors = errors
+        self._errors = indexed.errors
         self._keys = keys
         self._invoker = invoker
         self._streams = streams

@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from localcloud.functions import event_grid_webhook
-from localcloud.functions.admin import Admin
+from localcloud.functions.admin import Admin, Indexed
 from localcloud.functions.definition import Binding, FunctionDefinition, HostError
 from localcloud.functions.event_grid_webhook import EventGridWebhook
 from localcloud.functions.host_json import HostConfiguration
@@ -80,7 +80,7 @@ class Host:
         self._streams = None if app.web_server is None else HttpStreams(app.web_server, self.invoker)
         self._http = HttpTriggers(self.router, options.keys, self.invoker, self._streams)
         self._webhook = EventGridWebhook(event_functions, options.keys, self.invoker)
-        self._admin = Admin(named, self.router, self.errors, options.keys, self.invoker, self._streams)
+        self._admin = Admin(Indexed(named, self.errors), self.router, options.keys, self.invoker, self._streams)
 
     def run_beside(self, runner: Runner) -> None:
         """Runs something else while the host serves, and cancels it at the end."""

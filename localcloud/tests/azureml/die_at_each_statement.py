@@ -33,8 +33,9 @@ def act(home: Path, change: str, settings: Settings, deadly: int) -> None:
     store, storage = Store(home / "state.sqlite"), Storage(home / "blobs", "key", "https://localhost")
     outbox = Outbox(store.database, scopes)
     records = JobRecords(store, storage, outbox, {workspace.path: Tracking(home / "runs.sqlite", lambda _, run: run)})
-    operations = Operations(store.database, "", Rights(scopes, None, None, [], "key"), "key")
-    assets = Assets(SharedParts(store, scopes, operations, outbox, Faults([])), storage, records, 0)
+    rights = Rights(scopes, None, None, [], "key")
+    operations = Operations(store.database, "", rights, "key")
+    assets = Assets(SharedParts(store, scopes, rights, operations, outbox, Faults([])), storage, records, 0)
     if change == "completed":
         records.create(workspace, NewJob("job", {"jobType": "Command"}, Caller("ann", "ann")))
     statements = itertools.count(1)

@@ -14,11 +14,13 @@ from .test_pipelines import history
 WORKSPACE = workspace_id("ws-dev")
 
 
-def component(cloud: ControlPlane, name: str, **more: Any) -> Component:
-    """Writes the number that it is given, and the name of the job that it ran in."""
+def component(cloud: ControlPlane, name: str, content: str = "", **more: Any) -> Component:
+    """Writes the number that it is given, and the name of the job that it ran in. Its content differs from others'
+    unless it is given."""
     client = cloud.client()
     client.environments.create_or_update(Environment(name="reuse", version="1", image="image"))
     script = "echo ${{inputs.number}} $AZUREML_ROOT_RUN_ID > ${{outputs.rows}}/number"
+    script += f" # {content or name}"
     made: Component = client.components.create_or_update(
         CommandComponent(
             name=name,
@@ -90,6 +92,38 @@ def test_only_the_steps_before_a_change_are_reused(cloud: ControlPlane, tmp_path
     other = run(cloud, write, 3)
     assert reused(cloud, other) == {"first": steps(cloud, first)["first"]["runId"], "second": None}
     assert downloaded(cloud, other, tmp_path) == f"3 {other}\n"
+
+
+def test_of_two_equal_steps_of_a_pipeline_one_runs_whatever_their_components_are_called(cloud: ControlPlane) -> None:
+    one, other = (component(cloud, f"reuse_{name}", "equal") for name in ("one", "other"))
+
+    @dsl.pipeline(None, compute="cpu", experiment_name="reuse")
+    def pipeline() -> None:
+        one(number=77)
+        other(number=77)
+
+    job = str(cloud.client().jobs.create_or_update(pipeline()).name)
+    assert ended(cloud, job) == "Completed"
+    runs = steps(cloud, job)
+    [ran] = [run["runId"] for run in runs.values() if "azureml.isreused" not in run["properties"]]
+    [copy] = [run for run in runs.values() if run["runId"] != ran]
+    assert (copy["properties"]["azureml.reusedrunid"], copy["properties"]["azureml.reusedpipelinerunid"]) == (ran, job)
+    assert copy["dataContainerId"] == f"dcid.{ran}"
+
+
+def test_a_step_that_was_to_get_the_results_of_one_that_fails_fails_with_it(cloud: ControlPlane) -> None:
+    fails = cloud.client().components.create_or_update(
+        CommandComponent(name="reuse_fails", version="1", command="exit 3", environment="azureml:reuse:1")
+    )
+
+    @dsl.pipeline(None, compute="cpu", experiment_name="reuse")
+    def pipeline() -> None:
+        fails()
+        fails()
+
+    job = str(cloud.client().jobs.create_or_update(pipeline()).name)
+    assert ended(cloud, job) == "Failed"
+    assert [run["status"] for run in steps(cloud, job).values()] == ["Failed", "Failed"]
 
 
 def test_a_forced_run_and_a_component_that_is_not_deterministic_run_again(cloud: ControlPlane) -> None:

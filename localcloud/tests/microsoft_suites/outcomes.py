@@ -22,7 +22,6 @@ KNOWN: tuple[tuple[str, str], ...] = (
     (r"PUT is not supported at \S+/datastores/", "makes a datastore of another storage account"),
     (r"onlineEndpoints/\S+/token", "needs tokens of Entra ID for scoring"),
     (r"test_online_deployment.*ResourceNotReady", "its model needs packages that are not in the compute's environment"),
-    (r"Neither child reuses|azureml.isreused", "needs the reuse of a step's results"),
     (r"only commands and pipelines run here", "has a step of another kind, see docs/parts.md"),
     (r"test_pipeline_job_download", "wants artifacts of the pipeline itself, of which there are none here"),
     (r"non_existent_compute", "every name is taken for a compute that is there, see docs/parts.md"),

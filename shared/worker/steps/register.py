@@ -11,6 +11,7 @@ from shared.core.job_statuses import COMPLETED, ENDED_BADLY
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Capability, Job, JobOutput, Model
 from shared.worker import registering
+from shared.worker.missing import no_job
 from shared.worker.order import Order, Step
 from shared.worker.polls import poll_again
 
@@ -38,7 +39,7 @@ def run(order: JobOrder) -> Outcome:
         return Succeeded(as_evidence(_registered(made)))
     job = workspace.job(job_name)
     if job is None:
-        return Failed(f"There is no job {job_name} in {command.environment}: it was deleted.", FailureKind.NOT_FOUND)
+        return no_job(command.candidate)
     output, tags = order.settings.output, order.settings.tags
     refusal = _another_job(order.settings, job) or _refusal(job, output)
     if refusal:

@@ -14,6 +14,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeede
 from shared.ports import Capability, Component, ForbiddenError, PipelineJob, RejectedError
 from shared.worker import pipeline_graph, pipeline_metrics
 from shared.worker.lineage import LONGEST_TEXT, MOST_INPUTS, Lineage, git_of
+from shared.worker.missing import no_job
 from shared.worker.order import Step
 from shared.worker.pipeline_components import PromotedComponent, Rebuilding, with_few_files
 from shared.worker.pipeline_graph import Graph
@@ -49,10 +50,7 @@ def run(order: PipelineOrder) -> Outcome:
     command, workspace = order.command, order.workspace
     job = workspace.pipeline_job(command.candidate.version)
     if job is None:
-        return Failed(
-            f"There is no job {command.candidate.version} in {command.environment}: it was deleted or never existed.",
-            FailureKind.NOT_FOUND,
-        )
+        return no_job(command.candidate)
     refusal = _refusal(order, job)
     if refusal:
         return refusal

@@ -85,12 +85,16 @@ def _submission(order: PipelineOrder, name: str, manifest: RunManifest) -> Pipel
 
 
 def _not_ours(order: PipelineOrder, job: SubmittedJob) -> str:
-    """Return why the job with this name is not the one that would be submitted, judged by its tags and content."""
+    """Return why the job with this name is not the one that would be submitted, judged by its submitter, tags and
+    content. Its content alone is not enough: what Azure ML returns of a job does not show all that it runs with."""
+    workspace = order.workspace
+    if workspace.job_creator(job.name) != workspace.own_id():
+        return f"it was not submitted by the identity of {order.command.environment}"
     seen = order.seen(inspect.STEP)
     wanted = _submission(order, job.name, seen.manifest)
     if job.tags.get(PROMOTION) != order.command.promotion or job.tags.get(jobs.DIGEST) != wanted.tags[jobs.DIGEST]:
         return "it belongs to another promotion, or has other content"
-    there = order.workspace.pipeline_job(job.name)
+    there = workspace.pipeline_job(job.name)
     return "it is not a pipeline job" if there is None else ", ".join(_differences(there, wanted))
 
 

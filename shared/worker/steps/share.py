@@ -7,11 +7,11 @@ if no stage needs a copy. Its evidence travels with the candidate: later stages 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from shared.core.approval import Author
 from shared.core.job_statuses import ENDED
 from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
+from shared.core.wire import Moment
 from shared.ports import BusyError, Capability, ForbiddenError, Model, RejectedError, same_asset
 from shared.worker import deployment_environments, origins
 from shared.worker.deployment_environments import SharedEnvironment
@@ -28,6 +28,7 @@ from shared.worker.lineage import (
     trimmed,
 )
 from shared.worker.metric_values import MetricValues
+from shared.worker.missing import no_model
 from shared.worker.order import Step
 from shared.worker.polls import Waited, asks_again, poll_again, poll_when_ended
 from shared.worker.target import Target
@@ -56,7 +57,7 @@ class Shared:
     registry_model: str | None  #: id of the copy; None where nothing was copied
     origin: str  #: id of the model that was copied, or would have been
     authors: tuple[Author, ...] = ()
-    registered: datetime | None = None
+    registered: Moment | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     job: Lineage | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -100,11 +101,7 @@ def run(target: Target) -> Outcome:
         return waiting
     model = workspace.model(name, version)
     if model is None:
-        return Failed(
-            f"There is no model {name}, version {version}, in {command.environment}: it was deleted or never existed. "
-            "Register it and promote that version.",
-            FailureKind.NOT_FOUND,
-        )
+        return no_model(command.candidate)
     if not target.options(Options).copies:
         return _untagged(target, model) or _traced(target, model, None)
     copy = workspace.registry_model(name, version)
@@ -148,11 +145,7 @@ def _from_registry(target: Target) -> Outcome:
     name, version = command.candidate.name, command.candidate.version
     model = target.workspace.registry_model(name, version)
     if model is None:
-        return Failed(
-            f"There is no model {name}, version {version}, in the registry: it was deleted or never existed. Register "
-            "it there and promote that version.",
-            FailureKind.NOT_FOUND,
-        )
+        return no_model(command.candidate)
     if refusal := _untagged(target, model):
         return refusal
     places = [target.workspace, *([rules.source] if rules.source else [])]

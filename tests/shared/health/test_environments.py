@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.app import App
+from shared.app.wiring import App
 from shared.cloud.sqlite_approvals import SqliteApprovals
 from shared.config import Policy
 from shared.config.loading import load_as_worker

@@ -83,14 +83,28 @@ def test_a_number_is_added_to_the_champions_error_rate(errors: float, breached: 
     assert bool(found.breaches) is breached
 
 
-@pytest.mark.parametrize(("cpu", "breached"), [(80.0, False), (81.0, True)])
-def test_cpu_is_read_only_if_an_entry_asks_for_it(cpu: float, breached: bool) -> None:
-    workspace = workspace_with(cpu=cpu)
-    found = judged_after(10, workspace, settings({"metric": "cpu", "at_most": "80%"}))
+@pytest.mark.parametrize("metric", ["latency_p50", "latency_p95", "latency_p99", "cpu", "memory"])
+@pytest.mark.parametrize(("value", "breached"), [(80.0, False), (81.0, True)])
+def test_each_figure_is_judged_by_its_own_values(metric: str, value: float, breached: bool) -> None:
+    """All others are far above the limit, and errors there are none."""
+    others = dict.fromkeys(("latency_p50", "latency_p95", "latency_p99", "cpu", "memory"), 99.0)
+    workspace = FakeWorkspace()
+    has_minutes(workspace, CANDIDATE, 10, 50, **{**others, metric: value})
+    limit = "80ms" if metric.startswith("latency") else "80%"
+    found = judged_after(10, workspace, settings({"metric": metric, "at_most": limit}))
     assert bool(found.breaches) is breached
+    assert all(each.startswith(f"{metric} ") for each in found.breaches)
+
+
+@pytest.mark.parametrize("metric", ["cpu", "memory"])
+def test_resources_are_read_only_if_an_entry_asks_for_them(metric: str) -> None:
+    workspace = workspace_with(cpu=50.0, memory=60.0)
+    asked = judged_after(10, workspace, settings({"metric": metric, "at_most": "80%"})).seen.candidate
+    assert asked is not None
+    assert (asked.cpu, asked.memory) == (50.0, 60.0)
     without = judged_after(10, workspace, settings()).seen.candidate
     assert without is not None
-    assert without.cpu is None
+    assert (without.cpu, without.memory) == (None, None)
 
 
 def test_the_last_minutes_do_not_count() -> None:

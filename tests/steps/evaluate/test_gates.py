@@ -10,15 +10,8 @@ from shared.core.wire import from_json
 from shared.worker.evaluation import Evaluated
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.evaluate.world import (
-    CHAMPION,
-    NAME,
-    PASSING,
-    evaluated,
-    failed,
-    with_policy,
-)
-from tests.steps.promotion import Stage
+from tests.steps.evaluate.world import CHAMPION, NAME, PASSING, evaluated, with_policy
+from tests.steps.promotion import Stage, failed
 
 
 @pytest.mark.parametrize(

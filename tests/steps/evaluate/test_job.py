@@ -9,7 +9,7 @@ import pytest
 from shared.config.stage import ModelStage
 from shared.core.events import PromotionRequested
 from shared.core.messages import Failed, FailureKind, Kind, Outcome, Running, RunStep, Succeeded
-from shared.core.plan import PlannedStep, plan_for
+from shared.core.plan import PlannedStep, PlanSettings, plan_for
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun
 from shared.ports import Answer, JobSubmission, SubmittedJob
 from shared.worker.evaluation import UsedData
@@ -19,8 +19,8 @@ from tests.core.driver import SECOND, LaneDriver
 from tests.core.world import promotion
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.evaluate.world import CHAMPION, NAME, evaluated, failed, squat
-from tests.steps.promotion import ENDPOINT, SHARED, Stage
+from tests.steps.evaluate.world import CHAMPION, NAME, evaluated, squat
+from tests.steps.promotion import ENDPOINT, SHARED, Stage, failed
 
 
 def test_the_job_gets_the_registrys_models_and_this_workspaces_data_under_a_name_of_ours(
@@ -209,11 +209,10 @@ def carried_out(stage: Stage, workspace: FakeWorkspace, limit: timedelta) -> Pro
     settings = ModelStage.parse(given.settings)
     plan = plan_for(
         Kind.MODEL,
+        PlanSettings(asked=settings.stage.asks_for(), limits={"evaluate": limit}),
         environment="test",
         source="dev",
         first=False,
-        limits={"evaluate": limit},
-        asked=settings.stage.asks_for(),
     )
     run = StageRun("test", "test", ENDPOINT, (), settings.frozen(), tuple(map(StepRun, plan)))
     shared = StageRun("before", "dev", "", (), {}, (StepRun(PlannedStep("share", "dev", travels=True)),))

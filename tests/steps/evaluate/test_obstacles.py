@@ -9,8 +9,8 @@ from shared.core.messages import Champion, Failed, FailureKind, Retry, Running, 
 from shared.ports import BusyError
 from shared.worker.run import Workplace, run_step
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.evaluate.world import CHAMPION, JOB, NAME, PASSING, asking, evaluated, failed, serve_champion, squat
-from tests.steps.promotion import SHARED, Stage
+from tests.steps.evaluate.world import CHAMPION, JOB, NAME, PASSING, asking, evaluated, serve_champion, squat
+from tests.steps.promotion import SHARED, Stage, failed
 
 
 def unvalidated(stage: Stage, **evaluate: Any) -> Stage:

@@ -15,8 +15,8 @@ from shared.worker.order import Rules
 from tests.fakes.approvals import FakeApprovals
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.evaluate.world import CHAMPION, NAME, failed, squat, with_policy
-from tests.steps.promotion import NOW, SHARED, Stage
+from tests.steps.evaluate.world import CHAMPION, NAME, asking, squat, with_policy
+from tests.steps.promotion import NOW, SHARED, Stage, failed
 
 #: The environment's own gates.
 STRICT = [{"metric": "auc", "at_least": 0.85}, {"metric": "loss", "at_most": 1}]
@@ -127,14 +127,31 @@ def test_nothing_is_deployed_that_the_job_found_wanting(stage: Stage, workspace:
     assert workspace.made == {}
 
 
-def test_a_job_on_another_model_does_not_count(stage: Stage, workspace: FakeWorkspace) -> None:
-    stage = with_policy(stage, workspace)
+@pytest.mark.parametrize(
+    ("given", "asset", "words"),
+    [
+        ("model", "azureml://registries/reg/models/x/versions/1", "its input model"),
+        ("champion", "azureml://registries/reg/models/digits/versions/1", "its input champion"),
+        ("data", "/subscriptions/s/workspaces/ws-test/data/easy/versions/7", "its input data"),
+        ("data", "/subscriptions/s/workspaces/ws-test/data/holdout/versions/6", "its input data"),
+        ("code", "another", "its code"),
+    ],
+)
+def test_a_job_that_got_or_ran_something_else_does_not_count(
+    stage: Stage, workspace: FakeWorkspace, given: str, asset: str, words: str
+) -> None:
+    """Somebody has put other content in the place of our job, with our name, identity and tags."""
+    for version in ("6", "7"):
+        workspace.has_data("holdout", version)
+    stage = with_policy(asking(stage, workspace, inputs={"data": "holdout:7"}), workspace)
     stage.run("evaluate", workspace)
     job = workspace.submitted[NAME]
-    workspace.submitted[NAME] = replace(
-        job, inputs={**job.inputs, "model": "azureml://registries/reg/models/x/versions/1"}
-    )
-    failed(stage.poll("deploy", workspace), FailureKind.CONFLICT, "its input model")
+    if given == "code":
+        workspace.contents[NAME] = asset
+    else:
+        workspace.submitted[NAME] = replace(job, inputs={**job.inputs, given: asset})
+    failed(stage.poll("deploy", workspace), FailureKind.CONFLICT, words)
+    assert workspace.made == {}
 
 
 def test_a_champion_that_was_never_evaluated_is_not_brought_back(stage: Stage, workspace: FakeWorkspace) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.config.policy import Policy
-from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
+from shared.core.messages import Outcome, Succeeded
 from shared.core.wire import from_json
 from shared.ports import SubmittedJob
 from shared.worker.evaluation import Evaluated
@@ -38,14 +38,6 @@ def asking(stage: Stage, workspace: FakeWorkspace, **evaluate: Any) -> Stage:
 def evaluated(outcome: Outcome) -> Evaluated:
     assert isinstance(outcome, Succeeded), outcome
     return from_json(Evaluated, outcome.evidence)
-
-
-def failed(outcome: Outcome, kind: FailureKind, *words: str) -> Failed:
-    assert isinstance(outcome, Failed), outcome
-    assert outcome.kind is kind, outcome
-    for each in words:
-        assert each in outcome.reason
-    return outcome
 
 
 def serve_champion(workspace: FakeWorkspace, version: str = "2") -> None:

@@ -2,32 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from shared.config import bundle
 from shared.ports import Publication
-from tests.config.teams import CHURN, PLATFORM
-from tests.fakes.identity_provider import IdentityProvider
+from tests.config.teams import CHURN
 from tests.functions.conftest import ALICE, Api
-from tests.functions.test_publishing import published
+from tests.functions.publishing.test_publishing import published
 
 STAGE = "{environment: prod, run: {compute: serverless}}"
 TRAINING = f"  training: {{from: dev, pipelines: {{experiment: churn}}, stages: [{STAGE}]}}\n"
 FILES: Mapping[str, bytes] = {**CHURN, "promotion.yml": CHURN["promotion.yml"] + TRAINING.encode()}
-
-
-@pytest.fixture
-def configuration() -> str:
-    return PLATFORM
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Bundles are unpacked in a folder of the test's own."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    return IdentityProvider().settings | {"MLPROMOTE_SIGN_IN": "optional"}
 
 
 @pytest.mark.parametrize(
@@ -141,4 +127,3 @@ def test_a_plan_of_a_published_pipeline_is_found_by_its_escaped_name(api: Api) -
     planned = api.get("plans/churn-team%2Ftraining/brave_fox")
     assert planned.status == 200, planned.body
     assert planned.body["promotion"]["route"] == "churn-team/training"
-    assert "whether job brave_fox exists in dev" in planned.body["unknown"]

@@ -13,9 +13,8 @@ from shared.core.journal import JournalEntry
 from shared.core.messages import LaneKey
 from shared.core.promotion import Lane
 from shared.ports import Publication, Topic
-from tests.config.teams import CHURN, GROUP, PLATFORM, edited
+from tests.config.teams import CHURN, GROUP, edited
 from tests.core.people import OPERATOR
-from tests.fakes.identity_provider import IdentityProvider
 from tests.functions.conftest import ALICE, ISSUER, Api, Reply
 
 PAUL = ISSUER.headers("paul", "Promotion.Publisher")
@@ -26,18 +25,6 @@ MANY = ISSUER.headers("many", hasgroups=True)
 
 
 LANE_HELD = "churn-team/scores/churn-eu/test"
-
-
-@pytest.fixture
-def configuration() -> str:
-    return PLATFORM
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Bundles are unpacked in a folder of the test's own."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    return IdentityProvider().settings | {"MLPROMOTE_SIGN_IN": "optional"}
 
 
 class ToldTopic(Topic):
