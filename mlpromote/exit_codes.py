@@ -28,7 +28,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.NOT_ALLOWED: "not signed in, or not allowed",
     ExitCode.NOT_FOUND: "not found",
     ExitCode.NO_ANSWER: "the app cannot be reached or gave an invalid answer",
-    ExitCode.TIMED_OUT: "what `wait` waits for is not true in time",
+    ExitCode.TIMED_OUT: "`wait` gave up: its condition was not met in time",
     ExitCode.INTERNAL: "internal error: a bug of mlpromote, with what is needed to report it",
     ExitCode.INTERRUPTED: "interrupted",
 }

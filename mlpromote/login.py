@@ -30,7 +30,7 @@ ROLES = {
 
 @command(
     "login",
-    "show who you are for the app, and with which roles",
+    "show who you are to the app, and which roles you have",
     more="Gets a token as every command does, and asks the app whether it accepts it. Ends with 3 if it does not. "
     "`mlpromote context list` shows the name from then on.",
 )
@@ -75,7 +75,7 @@ def _claims(found: Access) -> dict[str, Any]:
         part = found.token().split(".")[1]
         claims = visible_values(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
     except (IndexError, ValueError) as fault:
-        raise CommandError(ExitCode.NOT_ALLOWED, "The token is no JSON Web Token, so no app accepts it.") from fault
+        raise CommandError(ExitCode.NOT_ALLOWED, "The token is not a JSON Web Token, so no app accepts it.") from fault
     return claims if isinstance(claims, dict) else {}
 
 

@@ -30,7 +30,8 @@ _BOUNDS = {
     "plan",
     "show what would happen to a version",
     more="Route, stages and steps, gates with the figures that are known, the quota that is left, and who would "
-    "have to approve. Changes nothing. VERSION is MODEL/VERSION, or both one by one; for a pipeline, ROUTE/JOB.",
+    "have to approve. Changes nothing. VERSION is MODEL/VERSION, or the two as separate words; for a pipeline, "
+    "ROUTE/JOB.",
 )
 @click.argument("candidate", metavar="VERSION", nargs=-1, required=True)
 @click.option("--source", metavar="ENVIRONMENT", help="Where the version is registered, or `registry`.")

@@ -23,8 +23,8 @@ _LEAST_LAST = 25
 
 
 @command("routes", "show what serves each stage, what is being promoted to it, and holds")
-@click.option("--route")
-@click.option("--model")
+@click.option("--route", help="Only this route.")
+@click.option("--model", help="Only this model.")
 @click.pass_obj
 def routes(session: Session, /, **query: str | None) -> ExitCode:
     """Show each route and model with its stages."""
@@ -35,9 +35,9 @@ def routes(session: Session, /, **query: str | None) -> ExitCode:
     return ExitCode.DONE
 
 
-@command("run", "run a stage's champion pipeline again, on fresh data")
+@command("run", "run the pipeline that serves a stage again, on fresh data")
 @click.argument("route")
-@click.option("--stage", required=True, help="The stage whose champion runs.")
+@click.option("--stage", required=True, help="The stage whose pipeline runs.")
 @reason()
 @click.pass_obj
 def run(session: Session, route: str, stage: str, reason: str) -> ExitCode:

@@ -142,7 +142,7 @@ def test_what_was_put_aside_is_shown_with_the_beginning_of_its_content(mlpromote
     ended = mlpromote("failures", "--discarded")
     assert app.asked[-1].path == "/api/failures/discarded"
     told = " ".join(ended.output.split())
-    assert f"{LETTER} put aside" in told
+    assert f"{LETTER} discarded" in told
     assert "by alice: garbage" in told
     assert "5000 bytes, utf-8: [[[" in told
     assert 300 < ended.output.count("[") < 500
@@ -152,4 +152,4 @@ def test_what_was_put_aside_is_shown_with_the_beginning_of_its_content(mlpromote
 
 def test_if_nothing_was_put_aside_it_says_so(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"value": [], "next_link": None}))
-    assert mlpromote("failures", "--discarded").output == "nothing was put aside\n"
+    assert mlpromote("failures", "--discarded").output == "no dead letters were discarded\n"
