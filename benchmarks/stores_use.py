@@ -27,7 +27,8 @@ from shared.coordinator.lanes import Lanes
 from shared.core.events import LaneEvent, PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey, Outcome, RunStep, Succeeded
 from shared.core.plan import PlanSettings, plan_for
-from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, promotion_id
+from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun
+from shared.core.promotion_ids import promotion_id
 from shared.ports import PromotionFilter, Store
 from shared.worker.polls import poll_again
 from tests.core.driver import LaneDriver

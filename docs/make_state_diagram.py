@@ -16,6 +16,29 @@ from shared.core.transitions import TRANSITIONS
 TARGET = Path(__file__).with_name("states.md")
 
 
+_WHICH_CONTINUES = """\
+## Which of several candidates continues
+
+Of those that queue for a stage, only the newest that is known to exist continues: the highest version, or the last if
+versions are not whole numbers. The older ones are `superseded`, and so are older ones that an event starts later. What
+is in the stage is never superseded, unless it only waits there for its training job.
+
+A version of which an event told is known. One that a person started is known once a step has found it, which the first
+step of its plan does. Until then it supersedes nothing:
+
+| the newer one, which nobody has seen yet | the older ones |
+|---|---|
+| queues | keep their places; no older one enters the stage before it |
+| is in the stage | wait behind it, also those that come later |
+| is found | are superseded at once |
+| fails, or is cancelled, before that | continue where they were: the newest of them enters the stage |
+
+An older one that waits in the stage for its training job lets the newer one in and queues meanwhile, but not while a
+hold keeps the newer one out. At most eight versions of a lane may be under way that nobody has seen. Jobs and pipelines
+supersede nothing: each has its turn.
+""".splitlines()
+
+
 def document() -> str:
     """The whole page."""
     return "\n".join(
@@ -32,6 +55,8 @@ def document() -> str:
             *(f"    {before} --> {after}: {trigger}" for (before, trigger), after in _drawn()),
             *(f"    {_drawn_name(status)} --> [*]" for status in StageStatus if status in STAGE_ENDED),
             "```",
+            "",
+            *_WHICH_CONTINUES,
             "",
             "## What a stage does while it is running",
             "",

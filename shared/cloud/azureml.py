@@ -34,6 +34,7 @@ from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.identity import credential
 from shared.core import asset_names
 from shared.core.approval import Author
@@ -112,7 +113,8 @@ class AzureMLWorkspace(
     def register_output(
         self, name: str, version: str, output: JobOutput, tags: Mapping[str, str], properties: Mapping[str, str]
     ) -> Model:
-        from azure.ai.ml.entities import Model as ModelEntity
+        with importing():
+            from azure.ai.ml.entities import Model as ModelEntity
 
         entity = ModelEntity(
             name=name,
@@ -247,7 +249,8 @@ class AzureMLWorkspace(
     def _client(self, what: str) -> Iterator["MLClient"]:
         """A client for one operation, which closes its connections. A `begin_…` call ends the block as soon as Azure
         has accepted the operation, before the SDK starts a thread that polls it and prints dots."""
-        from azure.ai.ml import MLClient
+        with importing():
+            from azure.ai.ml import MLClient
 
         parts = self._id.split("/")
         with told_in_words(self._who, what), suppress(_TakenOnError), _transport() as transport:

@@ -16,6 +16,7 @@ from shared.cloud import azureml_batch_files, azureml_files
 from shared.cloud.azureml_connection import ConnectedWorkspace
 from shared.cloud.azureml_endpoints import settings_from
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Rest
+from shared.cloud.azureml_sdk import importing
 from shared.ports import (
     Answer,
     Cluster,
@@ -116,7 +117,8 @@ class BatchEndpointsOfWorkspace(ConnectedWorkspace):
         return azureml_batch_files.described_endpoint(file)
 
     def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None:
-        from azure.ai.ml.entities import BatchEndpoint
+        with importing():
+            from azure.ai.ml.entities import BatchEndpoint
 
         made = azureml_batch_files.load_endpoint(file, name) if file else BatchEndpoint(name=name)
         made.tags = {**(made.tags or {}), **tags}

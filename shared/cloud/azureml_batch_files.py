@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_uploads import is_remote, local_files
 from shared.cloud.azureml_yaml import environment_files, environment_of_workspace, mapping, usable
 from shared.ports import DeploymentFile, EndpointFile, EndpointSettings, RejectedError
@@ -19,7 +20,8 @@ def load(file: Path, endpoint: str, name: str, model: str | None, environment: s
 
     Raises `RejectedError` if the file is missing or does not describe a batch deployment of a model.
     """
-    from azure.ai.ml.entities._load_functions import load_model_batch_deployment  # public in its own module alone
+    with importing():
+        from azure.ai.ml.entities._load_functions import load_model_batch_deployment  # public in its own module alone
 
     content = mapping(file, _KIND)
     if str(content.get("type") or "model").lower() != "model" or "component" in content:
@@ -52,7 +54,8 @@ def described(file: Path) -> DeploymentFile:
 
 def load_endpoint(file: Path, name: str) -> "BatchEndpoint":
     """The endpoint that the file describes, under this name. Raises `RejectedError` as `load` does."""
-    from azure.ai.ml import load_batch_endpoint
+    with importing():
+        from azure.ai.ml import load_batch_endpoint
 
     content = mapping(file, "batch endpoint", "endpoint_file")
     if content.get("defaults"):

@@ -10,6 +10,7 @@ from shared.cloud.azureml_code import MOST_BYTES, MOST_FILES
 from shared.cloud.azureml_components import component_from
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_graph import pipeline_job_from
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_uploads import local_files
 from shared.core.asset_names import plain_id
 from shared.ports import Component, EnvironmentAsset, PipelineDefinition, RejectedError
@@ -70,9 +71,10 @@ class _Components:
 
 
 def _load(file: Path) -> "PipelineJob":
-    from azure.ai.ml import load_job
-    from azure.ai.ml.entities import PipelineJob
-    from azure.ai.ml.exceptions import MlException
+    with importing():
+        from azure.ai.ml import load_job
+        from azure.ai.ml.entities import PipelineJob
+        from azure.ai.ml.exceptions import MlException
     from marshmallow import ValidationError
 
     try:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from shared.cloud.azureml_endpoints import settings_from
 from shared.cloud.azureml_rest import Rest
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_uploads import is_remote, local_files
 from shared.cloud.azureml_yaml import environment_files, environment_of_workspace, mapping, usable
 from shared.ports import Deployment, DeploymentFile, Endpoint, RejectedError
@@ -32,8 +33,9 @@ def load(file: Path, endpoint: str, name: str, model: str | None, environment: s
 
     Raises `RejectedError` if the file is missing or does not describe a managed online deployment.
     """
-    from azure.ai.ml import load_online_deployment
-    from azure.ai.ml.entities import ManagedOnlineDeployment
+    with importing():
+        from azure.ai.ml import load_online_deployment
+        from azure.ai.ml.entities import ManagedOnlineDeployment
 
     mapping(file, _KIND)
     ours: dict[str, Any] = {"name": name, "endpoint_name": endpoint}

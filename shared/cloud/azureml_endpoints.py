@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_yaml import mapping, usable
 from shared.ports import EndpointFile, EndpointSettings, RejectedError
 
@@ -21,8 +22,9 @@ def load(file: Path, name: str) -> "ManagedOnlineEndpoint":
 
     Raises `RejectedError` if the file is missing or does not describe a managed online endpoint.
     """
-    from azure.ai.ml import load_online_endpoint
-    from azure.ai.ml.entities import ManagedOnlineEndpoint
+    with importing():
+        from azure.ai.ml import load_online_endpoint
+        from azure.ai.ml.entities import ManagedOnlineEndpoint
 
     content = mapping(file, "managed online endpoint", "endpoint_file")
     if given := [key for key in _TRAFFIC if content.get(key)]:

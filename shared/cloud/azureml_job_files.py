@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_uploads import is_remote, local_files
 from shared.cloud.azureml_yaml import environment_files, mapping, usable
 from shared.ports import JobFile, JobSubmission, RejectedError
@@ -41,8 +42,9 @@ def described(file: Path) -> JobFile:
 
 def load(file: Path, submission: JobSubmission | None) -> "Command":
     """Return the job to submit; without a submission, it has no inputs. Raises `RejectedError` like `described`."""
-    from azure.ai.ml import load_job
-    from azure.ai.ml.entities import Command
+    with importing():
+        from azure.ai.ml import load_job
+        from azure.ai.ml.entities import Command
 
     content = _completed(mapping(file, "command job", "job"), submission)
     with usable(file, "job"):

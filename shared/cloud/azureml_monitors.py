@@ -9,6 +9,7 @@ from urllib.parse import quote
 from shared.cloud.azureml_connection import ConnectedWorkspace
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_yaml import mapping, usable
 from shared.ports import Monitor, MonitorFile, RejectedError
 
@@ -25,8 +26,9 @@ def load(file: Path, name: str, target: str, tags: Mapping[str, str]) -> "Monito
 
     Raises `RejectedError` if the file is missing or does not describe a monitor.
     """
-    from azure.ai.ml.entities import MonitoringTarget, MonitorSchedule
-    from azure.ai.ml.entities._load_functions import load_schedule
+    with importing():
+        from azure.ai.ml.entities import MonitoringTarget, MonitorSchedule
+        from azure.ai.ml.entities._load_functions import load_schedule
 
     content = mapping(file, "monitor", "monitor")
     if not isinstance(content.get("create_monitor"), dict):

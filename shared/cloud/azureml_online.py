@@ -7,6 +7,7 @@ from typing import Any
 from shared.cloud import azureml_deployments, azureml_endpoints, azureml_scoring
 from shared.cloud.azureml_connection import ConnectedWorkspace
 from shared.cloud.azureml_errors import told_in_words
+from shared.cloud.azureml_sdk import importing
 from shared.ports import Answer, Deployment, DeploymentFile, Endpoint, EndpointFile
 
 
@@ -22,7 +23,8 @@ class OnlineEndpointsOfWorkspace(ConnectedWorkspace):
         return azureml_endpoints.described(file)
 
     def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None:
-        from azure.ai.ml.entities import ManagedOnlineEndpoint
+        with importing():
+            from azure.ai.ml.entities import ManagedOnlineEndpoint
 
         made = azureml_endpoints.load(file, name) if file else ManagedOnlineEndpoint(name=name, auth_mode="key")
         made.tags = {**(made.tags or {}), **tags}

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from shared.cloud.azureml_sdk import importing
 from shared.ports import RejectedError
 
 
 def local_files(named_in: Path, place: Path) -> Iterator[Path]:
     """Return the file, or the files in the folder except those that `.amlignore` or `.gitignore` excludes."""
     # Uses the SDK's own private functions: any others might select other files, which changes the digest.
-    from azure.ai.ml._utils._asset_utils import get_ignore_file, get_upload_files_from_folder
+    with importing():
+        from azure.ai.ml._utils._asset_utils import get_ignore_file, get_upload_files_from_folder
 
     if place.is_file():
         yield place
@@ -24,7 +26,8 @@ def local_files(named_in: Path, place: Path) -> Iterator[Path]:
 
 def content_hash(place: Path) -> str:
     """Return what azure-ai-ml records for a code asset that it creates from this place."""
-    from azure.ai.ml._utils._asset_utils import get_content_hash, get_ignore_file
+    with importing():
+        from azure.ai.ml._utils._asset_utils import get_content_hash, get_ignore_file
 
     return get_content_hash(place, get_ignore_file(place)) or ""
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from shared.cloud.azureml_errors import brief
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_uploads import is_remote, local_files
 from shared.config import plain_yaml
 from shared.ports import RejectedError
@@ -33,7 +34,8 @@ def mapping(file: Path, kind: str, key: str = "deployment") -> dict[str, Any]:
 @contextmanager
 def usable(file: Path, word: str) -> Iterator[None]:
     """Turn what the SDK raises as it loads the file into a `RejectedError`; `word`: what the file describes."""
-    from azure.ai.ml.exceptions import MlException
+    with importing():
+        from azure.ai.ml.exceptions import MlException
     from marshmallow import ValidationError
 
     try:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 
 from shared.core.holds import Holds
+from shared.core.lane_notes import Alert, AskedRun, Hold, Unpublished
 from shared.core.live_minute import LiveMinute
 from shared.core.messages import Champion, LaneKey
-from shared.core.promotion import Alert, AskedRun, Hold, Lane, Promotion, Unpublished
+from shared.core.promotion import Lane, Promotion
 from shared.core.wire import Moment, from_text, to_text
 from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
 from shared.ports.series import KEPT

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from shared.core.messages import LaneKey
-from shared.core.promotion import lane_digest, lane_digest_of
+from shared.core.promotion_ids import lane_digest, lane_digest_of
 
 #: Sorts after everything that may follow a separator.
 LAST = "~"

@@ -9,8 +9,9 @@ from datetime import datetime
 from shared.core.events import LaneEvent, TimePassed
 from shared.core.journal import JournalEntry
 from shared.core.lane import TELL_AFTER, Decision, decide
+from shared.core.lane_notes import Unpublished
 from shared.core.messages import LaneKey
-from shared.core.promotion import Lane, Unpublished
+from shared.core.promotion import Lane
 from shared.ports import Bus, Store, Topic, VersionConflictError
 from shared.telemetry.telemetry import Telemetry, fields, fields_of
 
@@ -67,8 +68,8 @@ class Lanes:
             decision = decide(before, event, now, self._store.holds()[0])
             if decision.stale:
                 return decision
-            if self._topic is not None and not event.comes_again:
-                decision = _with_mark(decision, now)
+            if self._topic is not None:
+                decision = _with_mark(event, decision, now)
             try:
                 self._store.save(before, decision.lane, version, decision.journal)
             except VersionConflictError:
@@ -83,21 +84,21 @@ class Lanes:
 
     def _tell(self, event: LaneEvent, decision: Decision) -> None:
         """Publish the decision's journal. A process may have died before that. So a redelivered event publishes the end
-        of its promotion's journal again, with the same ids. For other events the lane is marked, and the timer
-        publishes.
+        of its promotion's journal again, with the same ids. For other events, and for the lines of other promotions,
+        the lane is marked, and the timer publishes.
         """
         left = decision.lane.unpublished
         if isinstance(event, TimePassed) and left is not None and self._clock() >= left.since + TELL_AFTER:
             # These include the lines of this decision.
             if all(self._told(event.lane, *each) for each in left.lines.items()):
                 self._take_mark_away(event.lane, left)
-        elif decision.stale:
-            named = event.about(decision.lane)
-            if named is not None and event.may_be_repeated:
-                self._told(event.lane, named)
-        elif self._topic is not None:
+            return
+        named = event.about(decision.lane)
+        if decision.repeated and named is not None and event.may_be_repeated:
+            self._told(event.lane, named)
+        if not decision.stale and self._topic is not None:
             told = self._topic.publish(decision.lane, decision.journal)
-            if told and left is not None and left.lines == _first_lines(decision.journal):
+            if told and left is not None and left.lines == _first_lines(_to_mark(event, decision)):
                 self._take_mark_away(event.lane, left)
 
     def _told(self, key: LaneKey, promotion: str, first: int | None = None) -> bool:
@@ -125,13 +126,22 @@ class Lanes:
         return (lane, version) if named == about else self._store.load(event.lane, named)
 
 
-def _with_mark(decision: Decision, now: datetime) -> Decision:
-    """The decision with its journal marked as unpublished, in addition to what is marked already."""
-    if not decision.journal:
+def _with_mark(event: LaneEvent, decision: Decision, now: datetime) -> Decision:
+    """The decision with lines of its journal marked as unpublished, in addition to what is marked already."""
+    lines = _to_mark(event, decision)
+    if not lines:
         return decision
     before = decision.lane.unpublished or Unpublished(now, {})
-    unpublished = replace(before, lines={**_first_lines(decision.journal), **before.lines})
+    unpublished = replace(before, lines={**_first_lines(lines), **before.lines})
     return replace(decision, lane=replace(decision.lane, unpublished=unpublished))
+
+
+def _to_mark(event: LaneEvent, decision: Decision) -> Sequence[JournalEntry]:
+    """The lines that no second delivery of the event would publish."""
+    if not event.comes_again:
+        return decision.journal
+    named = event.about(decision.lane)
+    return [entry for entry in decision.journal if entry.promotion != named]
 
 
 def _first_lines(journal: Sequence[JournalEntry]) -> dict[str, int]:

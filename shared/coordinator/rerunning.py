@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from shared.coordinator import routing
 from shared.core.events import RunAsked
+from shared.core.lane_notes import Cause
 from shared.core.messages import LaneKey, MonitorBreached
-from shared.core.promotion import Cause, StageRun
+from shared.core.promotion import StageRun
 
 if TYPE_CHECKING:
     from shared.config import Configuration

@@ -23,7 +23,8 @@ from shared.core.messages import (
     News,
 )
 from shared.core.plan import PlanSettings, plan_for
-from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
+from shared.core.promotion import Promotion, StageRun, StepRun
+from shared.core.promotion_ids import promotion_id
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Environment, FromJobs, Policy, Route

@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.events import AlertChanged
-from shared.core.promotion import Alert, Lane, Promotion
+from shared.core.lane_notes import Alert
+from shared.core.promotion import Lane, Promotion
 from shared.core.turn import Turn
 
 #: Alerts kept for each stage, the newest last.

@@ -6,8 +6,9 @@ Workers' reports are in `messages.py`, since they travel through queues. They ha
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.core.lane_notes import Cause
 from shared.core.messages import RECONCILE, AwaitedJob, LaneKey, StepReported
-from shared.core.promotion import Cause, Lane, Promotion, StageRun
+from shared.core.promotion import Lane, Promotion, StageRun
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.core.events import Abandoned, Cancelled, NotNowError, RolledBack
+from shared.core.lane_notes import Hold
 from shared.core.messages import Failed
 from shared.core.plan import undo_of
 from shared.core.promotion import (
     STAGE_OCCUPIED,
-    Hold,
     Lane,
     Promotion,
     PromotionStatus,

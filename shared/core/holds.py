@@ -4,7 +4,7 @@
   it may begin. Nothing is undone because of a hold, and no undo waits for one.
 - A hold applies to what it names, also to models and stages that do not exist yet.
 - There is one hold on each scope: setting it again replaces it. It ends by itself at `until`, if that is set.
-- The hold that a rollback sets on a stage is another one: it is part of the lane (`promotion.Hold`).
+- The hold that a rollback sets on a stage is another one: it is part of the lane (`lane_notes.Hold`).
 """
 
 from collections.abc import Iterator

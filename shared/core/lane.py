@@ -95,7 +95,8 @@ LONGEST_QUEUE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Decision:
-    """The lane to save, and what to send after that. `stale`: nothing changed, so there is nothing to save.
+    """The lane to save, and what to send after that. `repeated`: the event itself changed nothing, such as when it is
+    delivered again; only the time may have. `stale`: nothing changed at all, so there is nothing to save.
     `disbelieved`: why the event does not count at all; empty if it does.
 
     `NotNowError` or `NotAllowedError` is raised for a request that a person may not make; then nothing changed either.
@@ -104,6 +105,7 @@ class Decision:
     lane: Lane
     commands: tuple[RunStep, ...]
     journal: tuple[JournalEntry, ...] = ()
+    repeated: bool = False
     stale: bool = False
     disbelieved: str = ""
 
@@ -112,13 +114,16 @@ def decide(lane: Lane, event: LaneEvent, now: datetime, holds: Holds = NO_HOLDS)
     """Apply the event to the lane. `lane` holds all promotions under way, and the one that the event names. `holds`:
     those of operators."""
     if isinstance(event, StepReported) and (why := why_not_believed(lane, event)):
-        return Decision(lane, (), stale=True, disbelieved=why)
+        return Decision(lane, (), repeated=True, stale=True, disbelieved=why)
     turn = Turn(lane, now, event.who, holds)
     _HANDLERS[type(event)](turn, event)
+    repeated = turn.lane is lane and not turn.journal
     settle(turn)
-    if turn.lane is lane and not turn.journal:
-        return Decision(lane, (*due(lane), *_late(lane, event, now)), stale=True)
-    after = turn.stamped(lane)
+    stale = turn.lane is lane and not turn.journal
+    after = lane if stale else turn.stamped(lane)
+    if repeated:  # whoever handled it before may have died: what time changes now must not keep that from being sent
+        sent_again = (*due(after), *_late(after, event, now))
+        return Decision(after, sent_again, tuple(turn.journal), repeated=True, stale=stale)
     in_flight = {command.message_id for command in due(lane)}
     commands = tuple(command for command in due(after) if command.message_id not in in_flight)
     return Decision(after, commands, tuple(turn.journal))
@@ -366,7 +371,8 @@ def _poll_again(
     turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Running | Retry | NotRun
 ) -> None:
     if isinstance(outcome, Running):
-        step = replace(awaiting.awaits(step, outcome.awaits, turn.now), seen_running=turn.now)
+        first = step.first_running or turn.now
+        step = replace(awaiting.awaits(step, outcome.awaits, turn.now), first_running=first, seen_running=turn.now)
     deadline = step.deadline or turn.now
     says = outcome.says if isinstance(outcome, Running) else outcome.reason
     if turn.now >= deadline:

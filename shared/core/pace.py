@@ -5,6 +5,9 @@ that waited for somebody else's job says nothing about the step.
 
 Nobody sees the end itself. It lies between the last poll that found the step under way and the one that found it done,
 so both times are remembered: rare polls are then not taken for slow steps.
+
+Times count from the answer of the first poll, which has Azure begin its work. A process that has just started takes
+long for that poll, since it imports the SDK first.
 """
 
 from dataclasses import replace
@@ -22,10 +25,11 @@ SHORTEST = timedelta(seconds=10)
 
 def remembered(lane: Lane, stage: StageRun, step: StepRun, now: datetime) -> Lane:
     """The lane once it knows how long the step took, which has succeeded now."""
-    if step.started is None or step.poll < 2 or _waited_for_others(step) or now - step.started < SHORTEST:
+    began = step.first_running
+    if began is None or _waited_for_others(step) or now - began < SHORTEST:
         return lane
     name = _name(stage, step)
-    bounds = tuple(round((at - step.started).total_seconds(), 1) for at in (step.seen_running or step.started, now))
+    bounds = tuple(round((at - began).total_seconds(), 1) for at in (step.seen_running or began, now))
     times = (*lane.durations.get(name, ()), (bounds[0], bounds[1]))[-TIMES:]
     others = {other: kept for other, kept in lane.durations.items() if other != name}
     latest = list({**others, name: times}.items())[-STEPS:]

@@ -1,14 +1,13 @@
 """The state of a lane: its champions, and the promotions under way. Values only; the rules are in `lane.py`."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from hashlib import sha256
 from typing import Any
 
+from shared.core.lane_notes import Alert, AskedRun, Hold, Unpublished
 from shared.core.messages import GRACE, AwaitedJob, Candidate, Champion, Evidence, Failed, Kind, LaneKey
 from shared.core.plan import KINDS, PlannedStep
 from shared.core.window import Window
@@ -120,6 +119,7 @@ class StepRun:
     next_poll: Moment | None = None
     deadline: Moment | None = None
     not_before: Moment | None = None  #: it waits for this time: to begin, or to end if it only waits
+    first_running: Moment | None = None  #: when a poll first found it under way: Azure had begun its work by then
     seen_running: Moment | None = None  #: when a poll last found it under way
     says: str = ""  #: what the last poll saw, in words
     seconds: float = 0.0  #: function time used so far
@@ -322,52 +322,6 @@ class Promotion:
 
 
 @dataclass(frozen=True)
-class Hold:
-    """Keeps new promotions out of a stage until a person releases it."""
-
-    promotion: str  #: the promotion whose rollback set it
-    by: str
-    reason: str
-    since: Moment
-
-
-@dataclass(frozen=True)
-class Alert:
-    """An alert on a stage's endpoint."""
-
-    id: str
-    promotion: str  #: that served when it fired
-    rule: str
-    says: str
-    at: Moment  #: when the app was told of it
-    resolved: Moment | None = None
-
-
-@dataclass(frozen=True)
-class Unpublished:
-    """Changes that may not have been published, and that no redelivery would publish: the timer does."""
-
-    since: Moment
-    lines: Mapping[str, int]  #: by promotion: the first line of its journal that may be missing
-
-
-class Cause(StrEnum):
-    """Why a pipeline runs again."""
-
-    SCHEDULE = "schedule"
-    DRIFT = "drift"
-    PERSON = "person"
-
-
-@dataclass(frozen=True)
-class AskedRun:
-    """A run that was asked for in a stage."""
-
-    at: Moment
-    cause: Cause
-
-
-@dataclass(frozen=True)
 class Lane:
     """A lane as the core sees it: the promotions under way, and the one that an event is about. Of those that wait in
     line, only the next few are loaded."""
@@ -431,34 +385,3 @@ class Lane:
         if promotion == self.promotions[place]:
             return self
         return replace(self, promotions=(*self.promotions[:place], promotion, *self.promotions[place + 1 :]))
-
-
-def promotion_id(lane: LaneKey, candidate: Candidate, request: str = "") -> str:
-    """A deterministic id, so that repeated news gives one promotion. A person's request adds its own text."""
-
-    def slug(text: str, most: int) -> str:
-        return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)[:most].strip("-")
-
-    own = _digest(_OWN_DIGITS, candidate.kind, candidate.name, candidate.version, candidate.workspace.lower(), request)
-    return f"{slug(candidate.name, 32)}-{slug(candidate.version, 12)}-{lane_digest(lane)}{own}".lower()
-
-
-def lane_digest(lane: LaneKey) -> str:
-    """Six hexadecimal digits that distinguish most lanes. The id of each promotion contains its lane's."""
-    return _digest(_LANE_DIGITS, lane.route, lane.model)
-
-
-def lane_digest_of(promotion: str) -> str | None:
-    """The digest of a promotion's lane, read from the promotion's id; None if it is not such an id."""
-    found = _PROMOTION_ID.fullmatch(promotion)
-    return found[1] if found else None
-
-
-#: In hexadecimal digits. The lane's part may be shared with other lanes; the promotion's own part must be unique.
-_LANE_DIGITS, _OWN_DIGITS = 6, 20
-
-_PROMOTION_ID = re.compile(rf"[a-z0-9-]{{0,60}}-([0-9a-f]{{{_LANE_DIGITS}}})[0-9a-f]{{{_OWN_DIGITS}}}")
-
-
-def _digest(digits: int, *parts: str) -> str:
-    return sha256("\0".join(parts).encode()).hexdigest()[:digits]

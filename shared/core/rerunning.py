@@ -17,9 +17,11 @@ from typing import Any
 
 from shared.core.approval import APPROVE
 from shared.core.events import NotNowError, RunAsked
+from shared.core.lane_notes import AskedRun, Cause
 from shared.core.messages import Champion, Evidence, Kind, as_evidence
 from shared.core.plan import KINDS
-from shared.core.promotion import AskedRun, Cause, Promotion, StageRun, StepRun, StepStatus, promotion_id
+from shared.core.promotion import Promotion, StageRun, StepRun, StepStatus
+from shared.core.promotion_ids import promotion_id
 from shared.core.turn import Turn
 from shared.core.wire import from_json
 

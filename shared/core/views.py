@@ -8,8 +8,9 @@ from shared.core import alerting
 from shared.core.approval import APPROVE, Approval, ApprovalEvidence, digest_in_environment
 from shared.core.holds import Holds, OperatorHold
 from shared.core.journal import JournalEntry
+from shared.core.lane_notes import Hold
 from shared.core.messages import Champion
-from shared.core.promotion import STAGE_OCCUPIED, Hold, Lane, Promotion, StageRun, StageStatus, StepRun
+from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
 from shared.core.waiting import waits
 
 

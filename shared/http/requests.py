@@ -268,7 +268,7 @@ def _request_text(by: Person | None, key: str | None) -> str:
 
 def _done(decision: Decision) -> str:
     """Return the first line that the request added to the journal."""
-    if decision.stale:
+    if decision.repeated:
         return "nothing: this was already done"
     return next((f"{entry.what.replace('-', ' ')} by {entry.text}" for entry in decision.journal), "done")
 

@@ -8,8 +8,10 @@ from shared.config import azure_names
 from shared.config.pipeline_route import PipelineRoute
 from shared.coordinator import rerunning, routing
 from shared.core.events import Person, PromotionRequested, RunAsked
+from shared.core.lane_notes import Cause
 from shared.core.messages import Candidate, Kind, LaneKey
-from shared.core.promotion import SOMEBODY, Cause, Promotion, StageRun, promotion_id
+from shared.core.promotion import SOMEBODY, Promotion, StageRun
+from shared.core.promotion_ids import promotion_id
 from shared.http.bodies import Body, Text
 from shared.http.refusals import BadRequestError, NotThereError
 

@@ -5,7 +5,7 @@ neither do those that a candidate fails because it is meant to.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import aiohttp
@@ -54,7 +54,7 @@ class Callers:
             return
         for model in self._models:
             if model in shares and shares[model] != self._shares.get(model):
-                await self._moved(model, self._shares.get(model), shares[model])
+                await self._moved(model, shares[model])
             if model in shares and shares[model].traffic and model not in self._loads:
                 await self._begin(model)
 
@@ -67,13 +67,11 @@ class Callers:
             for failure in failures_of(model, load.outcomes.failed(), outages, meant.get(model, frozenset()))
         )
 
-    async def _moved(self, model: str, before: Shares | None, now: Shares) -> None:
+    async def _moved(self, model: str, now: Shares) -> None:
         """The deployments are read only after a change, to leave Azure ML's faults to the app."""
         total = sum(now.traffic.values())
         if total not in (0, 100):
             self._wrong(f"{model} divides its traffic as {now.traffic}, which is not 100 per cent")
-        if not total and before is not None and before.traffic:
-            self._wrong(f"{model} gives its traffic to nobody; before, {before.traffic}")
         try:
             there = await self._azure.deployments(ENVIRONMENT, model)
             again = (await self._azure.shares(ENVIRONMENT)).get(model)
@@ -102,10 +100,11 @@ class Callers:
             self.misdirected.append(says)
 
 
-async def watch(callers: Callers, pause_seconds: float = 0.5) -> None:
+async def watch(*looks: Callable[[], Awaitable[None]], pause_seconds: float = 0.5) -> None:
     """Look again and again, until cancelled."""
     while True:
-        await callers.look()
+        for look in looks:
+            await look()
         await asyncio.sleep(pause_seconds)
 
 

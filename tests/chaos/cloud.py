@@ -14,6 +14,8 @@ from tests.chaos.people import ENVIRONMENTS, ROLES
 from tests.e2e.conftest import REPOSITORY, Cloud, describe, running
 
 CONFIGURATION = Path(__file__).with_name("platform.yml")
+#: In prod, for the jobs of batch endpoints.
+CLUSTER = "cpu"
 #: Few, so that messages become dead letters and people have something to replay.
 MOST_DELIVERIES = 3
 _SETTINGS = {
@@ -55,4 +57,10 @@ def _description(app: Path, webhook: str) -> Description:
     described = describe(relative, *ENVIRONMENTS, people=ROLES, topics=topics, azureml=azureml)
     assert described.app is not None
     settings = described.app.settings | _SETTINGS
-    return described.model_copy(update={"app": described.app.model_copy(update={"folder": app, "settings": settings})})
+    with_cluster = described.environments["prod"].model_copy(update={"computes": (CLUSTER,)})
+    return described.model_copy(
+        update={
+            "app": described.app.model_copy(update={"folder": app, "settings": settings}),
+            "environments": {**described.environments, "prod": with_cluster},
+        }
+    )

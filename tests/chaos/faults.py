@@ -26,6 +26,8 @@ _CALLS: Sequence[tuple[str | None, str]] = (
     ("GET", _ENDPOINTS),
     ("PUT", _ENDPOINTS),
     (None, _DEPLOYMENTS),
+    (None, "*/batchendpoints/*"),
+    ("POST", "*/batch/*"),
     ("POST", "*/listkeys"),
     (None, "*/registries/*"),
 )

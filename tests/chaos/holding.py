@@ -14,7 +14,15 @@ from tests.chaos.world import Answer, Hold, Request
 
 OPERATOR = "alice"
 #: By route, its stages.
-STAGES = {"straight": ("prod",), "careful": ("test", "prod"), "gradual": ("prod",), "training": ("prod",)}
+STAGES = {
+    "straight": ("prod",),
+    "careful": ("test", "prod"),
+    "gradual": ("prod",),
+    "windowed": ("prod",),
+    "batch": ("prod",),
+    "training": ("prod",),
+    "again": ("prod",),
+}
 #: The longest time, in seconds, that a hold is set for; half of them have no end.
 LONGEST = 12.0
 #: A request without an answer may take effect as long as this later.
@@ -34,12 +42,20 @@ class Operators:
         self._unsure: dict[Scope, datetime] = {}
         self._in_force: dict[Scope, Hold] = {}
         self._ended: list[Hold] = []
+        #: Whatever may have been in force: from when it was asked for, until a release was answered.
+        self._possible: dict[Scope, Hold] = {}
+        self._past: list[Hold] = []
         self.requests: list[Request] = []
 
     @property
     def holds(self) -> tuple[Hold, ...]:
         """Every hold that was in force for certain."""
         return (*self._ended, *self._in_force.values())
+
+    @property
+    def may_hold(self) -> tuple[Hold, ...]:
+        """Every hold that may have been in force."""
+        return (*self._past, *self._possible.values())
 
     async def hold(self) -> None:
         """Hold something."""
@@ -77,16 +93,24 @@ class Operators:
         if known is not None:
             self._ended.append(replace(known, until=min(now, known.until) if known.until else now))
         reason = self._requests.reason
+        if what == "set":
+            self._possible.setdefault(scope, Hold(scope, now, None))
         try:
             status, _ = await self._api.post(path, OPERATOR, {"scope": written(scope), "reason": reason, **more})
             answer = Answer.DONE if status == 202 else Answer.NOTHING
         except NoAnswerError:
             answer = Answer.NONE
             self._unsure[scope] = datetime.now(UTC)
+        if what == "released" and answer is Answer.DONE and not self._may_change(scope):
+            self._past += [replace(each, until=datetime.now(UTC)) for each in self._possible_of(scope)]
         asked = Request(what, OPERATOR, reason, answer)
         self.requests.append(asked)
         self._requests.log(asked, f"hold on {written(scope)} {more or ''}")
         return answer is Answer.DONE
+
+    def _possible_of(self, scope: Scope) -> list[Hold]:
+        found = self._possible.pop(scope, None)
+        return [found] if found is not None else []
 
     def _may_change(self, scope: Scope) -> bool:
         """Whether an earlier request, which was not answered, may still change this hold."""

@@ -1,11 +1,11 @@
 """What must hold once everything has settled, whatever died on the way: nothing is lost, doubled, stuck or
-orphaned, and traffic, champion and answer agree. What concerns rollouts, holds and bundles is in files of its own."""
+orphaned, and traffic, champion and answer agree. Rollouts, rules, waits, moves and reruns have files of their own."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.chaos import rollout_invariants, rule_invariants
+from tests.chaos import move_invariants, rerun_invariants, rollout_invariants, rule_invariants, wait_invariants
 from tests.chaos.training import UNVERSIONED
 from tests.chaos.world import BY_ITSELF, Answer, Deployment, Endpoint, Line, Promotion, Request, Serving, World
 
@@ -270,9 +270,25 @@ _CHECKS: tuple[tuple[str, Callable[[World], Iterator[str]]], ...] = (
     ("unsafe", rollout_invariants.candidates_that_fail_and_serve),
     ("unsafe", rollout_invariants.breaches_without_consequence),
     ("unexplained", rollout_invariants.ends_without_reason),
+    ("unexplained", rollout_invariants.steps_that_broke),
     ("unsafe", rule_invariants.stages_begun_under_a_hold),
     ("lost", rule_invariants.holds_that_are_not_noted),
     ("lost", rule_invariants.publications_that_are_not_listed),
     ("disagreeing", rule_invariants.bundles_that_nobody_published),
     ("disagreeing", rule_invariants.editions_that_are_not_the_promotions),
+    ("unsafe", wait_invariants.steps_begun_outside_a_window),
+    ("unsafe", wait_invariants.soaks_that_were_cut_short),
+    ("unsafe", wait_invariants.soaks_that_another_interrupted),
+    ("unsafe", wait_invariants.waits_that_ended_under_a_hold),
+    ("unsafe", move_invariants.moves_before_their_step),
+    ("unserved", move_invariants.endpoints_that_nobody_served),
+    ("unsafe", move_invariants.candidates_that_differ_and_serve),
+    ("doubled", rerun_invariants.runs_that_came_too_early),
+    ("doubled", rerun_invariants.runs_for_drift_that_were_too_many),
+    ("unsafe", rerun_invariants.runs_under_a_hold),
+    ("lost", rerun_invariants.slots_that_were_lost),
+    ("lost", rerun_invariants.breaches_that_were_lost),
+    ("doubled", rerun_invariants.models_made_twice),
+    ("lost", rerun_invariants.models_that_were_not_made),
+    ("orphaned", rerun_invariants.jobs_that_still_run),
 )

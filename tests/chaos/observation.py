@@ -12,6 +12,7 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessageState, ServiceBu
 
 from localcloud.testing.eventgrid import Webhook
 from shared.cloud.topic import TYPE_PREFIX
+from shared.core.awaiting import PROMOTION
 from shared.core.queues import all_queues
 from tests.chaos import training
 from tests.chaos.api import Api
@@ -22,6 +23,7 @@ from tests.e2e.azure import Azure, NotAnsweredError, until
 #: Seconds in which a container that was killed is up again.
 ANSWERS_WITHIN = 25.0
 _AT_ONCE = 250
+_JOB_ENDED = ("Completed", "Failed", "Canceled")
 
 
 class Observer:
@@ -38,12 +40,14 @@ class Observer:
     async def world(self, people: People) -> World:
         """Everything as it is now. `people`: those who have made requests."""
         found = await self._promotions()
+        jobs = await self._azure.jobs("prod")
+        made = await self._azure.model_tags("prod", training.AGAIN_MODEL)
         team, operators = people.team, people.operators
         return World(
             registered=await self._registered(),
             promotions=tuple(map(promotion_of, found)),
             serving=await self._serving(found),
-            endpoints=await self._endpoints(),
+            endpoints=(*await self._endpoints(), *await self._batch_endpoints()),
             queues=await self._queues(),
             listed=frozenset([each["id"] async for each in self._api.all("failures?top=200")]),
             requests=tuple(people.requests),
@@ -55,6 +59,11 @@ class Observer:
             publications=tuple(await team.history()),
             published=tuple(team.published),
             failing=frozenset(each for each, how in people.bad.items() if how == "faulty"),
+            differing=frozenset(each for each, how in people.bad.items() if how == "differs"),
+            may_hold=operators.may_hold,
+            scheduled=tuple(team.scheduled),
+            unfinished=tuple(sorted(name for name, its in jobs.items() if its["status"] not in _JOB_ENDED)),
+            made=tuple((f"{training.AGAIN_MODEL} {version}", tags[PROMOTION]) for version, tags in made.items()),
         )
 
     async def at_rest(self) -> bool:
@@ -84,7 +93,11 @@ class Observer:
     async def _registered(self) -> frozenset[tuple[str, str]]:
         """What a route takes: models of dev, pipelines that completed there, and models that pipelines left in prod."""
         models = [(each, version) for each in self._models for version in await self._azure.versions(each)]
-        pipelines = [(training.ROUTE, name) for name in await self._azure.completed(training.EXPERIMENT)]
+        pipelines = [
+            (route, name)
+            for route, experiment in training.EXPERIMENTS.items()
+            for name in await self._azure.completed(experiment)
+        ]
         trained = [(training.MODEL, version) for version in await self._azure.versions(training.MODEL, "prod")]
         return frozenset([*models, *pipelines, *trained])
 
@@ -131,7 +144,7 @@ class Observer:
         tags = await self._azure.tags(environment, name)
         traffic = await self._azure.traffic(environment, name) or {}
         deployments = tuple(
-            Deployment(each, version, tags[each].get("mlpromote.promotion", ""), tags[each].get("mlpromote.stage", ""))
+            Deployment(each, version, tags[each].get(PROMOTION, ""), tags[each].get("mlpromote.stage", ""))
             for each, version in versions.items()
             if each in tags
         )
@@ -139,6 +152,24 @@ class Observer:
         if answer is None:
             return Endpoint(environment, name, traffic, deployments, None)
         return Endpoint(environment, name, traffic, deployments, content_version(answer), answer["edition"])
+
+    async def _batch_endpoints(self) -> tuple[Endpoint, ...]:
+        """As if its default had all of the traffic. None is asked: a job takes long, and its test has asked it."""
+        found: list[Endpoint] = []
+        for name, default in (await self._azure.batch_defaults("prod")).items():
+            there = await self._azure.batch_deployments("prod", name)
+            deployments = tuple(
+                Deployment(
+                    each,
+                    str(its["properties"]["model"]["assetId"]).rpartition("/")[2],
+                    its["tags"].get(PROMOTION, ""),
+                    its["tags"].get("mlpromote.stage", ""),
+                )
+                for each, its in there.items()
+            )
+            answers = next((each.version for each in deployments if each.name in default), None)
+            found.append(Endpoint("prod", name, dict.fromkeys(default, 100), deployments, answers))
+        return tuple(found)
 
     async def _answer(self, environment: str, name: str) -> Mapping[str, Any] | None:
         """What the endpoint answers. None if no answer comes for a while."""

@@ -16,6 +16,7 @@ from tests.chaos import training
 from tests.chaos.api import Api
 from tests.chaos.holding import OPERATOR, Operators
 from tests.chaos.logbook import Logbook
+from tests.chaos.monitoring import Monitor
 from tests.chaos.publishing import PUBLISHER, SOURCE, Team
 from tests.chaos.requests import Requests
 from tests.chaos.world import Answer, Request
@@ -36,7 +37,10 @@ MOST_ROLL_BACKS = 3
 #: How many of a hundred models are bad, and how: as `team/scoring/score.py` reads it. Those of `gradual` are called.
 BAD = {"crash": 14}
 BAD_IN_USE = {"crash": 5, "faulty": 12, "slow": 6, "tires": 10}
-CAREFUL, GRADUAL = f"{SOURCE}/careful", f"{SOURCE}/gradual"
+#: Of `batch`, as `team/batch_scoring/score.py` reads it.
+BAD_IN_BATCH = {"crash": 8, "differs": 16}
+CAREFUL = f"{SOURCE}/careful"
+KEEPING = (f"{SOURCE}/gradual", f"{SOURCE}/batch")
 #: The journal's term, by the last part of the address.
 _WORDS = {
     "approve": "approved",
@@ -52,7 +56,9 @@ _WORDS = {
 class People:
     """Do one thing after another at random, and remember the requests and their answers."""
 
-    def __init__(self, api: Api, azure: Azure, models: Sequence[str], chance: random.Random, log: Logbook) -> None:
+    def __init__(
+        self, api: Api, azure: Azure, models: Sequence[str], chance: random.Random, log: Logbook, monitor: Monitor
+    ) -> None:
         self._api = api
         self._azure = azure
         self._models = models
@@ -60,6 +66,7 @@ class People:
         self._log = log
         self._versions: Counter[str] = Counter()
         self._requests = Requests(log)
+        self.monitor = monitor
         self.team = Team(api, chance, self._requests)
         self.operators = Operators(api, models, chance, self._requests)
         #: How a model with its version is bad.
@@ -68,7 +75,9 @@ class People:
         self._turned_back: str | None = None
         self._does: Mapping[Callable[[], Awaitable[None]], int] = {
             self.register: 26,
-            self.train: 6,
+            self.train: 8,
+            self.run_again: 3,
+            self.monitor.breach: 6,
             self.start: 8,
             self.approve: 22,
             self.reject: 2,
@@ -108,7 +117,7 @@ class People:
         """At the end, Azure ML is asked whether that worked while it was dying. The first version is good."""
         self._versions[model] += 1
         version = str(self._versions[model])
-        kinds = BAD_IN_USE if model.startswith("gradual-") else BAD
+        kinds = {"gradual": BAD_IN_USE, "batch": BAD_IN_BATCH}.get(model.partition("-")[0], BAD)
         (bad,) = self._chance.choices([*kinds, ""], [*kinds.values(), 100 - sum(kinds.values())])
         if bad and version != "1":
             self.bad[model, version] = bad
@@ -121,10 +130,14 @@ class People:
             self._log.note("register", content)
 
     async def train(self) -> None:
-        """Submit the training pipeline. At the end, Azure ML is asked whether it completed."""
+        """Submit one of the training pipelines."""
+        await self.train_on(self._chance.choice(list(training.EXPERIMENTS.values())))
+
+    async def train_on(self, experiment: str) -> None:
+        """At the end, Azure ML is asked whether it completed."""
         name = f"trains-{self._requests.number:06}"
         try:
-            await asyncio.to_thread(training.submit, self._azure.dev, name)
+            await asyncio.to_thread(training.submit, self._azure.dev, name, experiment)
         except SDK_FAULTS as fault:
             self._log.note("train", f"{name}: {type(fault).__name__}")
         else:
@@ -154,6 +167,18 @@ class People:
             self._requests.note(Request("requested", OPERATOR, reason, done, about), f"{model} {version}")
             return
         self._requests.note(Request("requested", OPERATOR, reason, Answer.NONE), f"{model} {version}")
+
+    async def run_again(self) -> None:
+        """Have the champion of the pipeline run again."""
+        reason, path = self._requests.reason, f"routes/{quote(training.AGAIN_ROUTE, safe='')}/stages/prod/run"
+        try:
+            status, answer = await self._api.post(path, OPERATOR, {"reason": reason})
+        except NoAnswerError:
+            self._requests.note(Request("requested", OPERATOR, reason, Answer.NONE), path)
+            return
+        done = Answer.DONE if status == 202 else Answer.NOTHING
+        about = frozenset({str(answer["promotion"]["id"])}) if status == 202 else None
+        self._requests.note(Request("requested", OPERATOR, reason, done, about), f"{path}: {status}")
 
     async def approve(self) -> None:
         await self._steer("approve", self._chance.choice(APPROVERS), await self._one_of(("running",), CAREFUL))
@@ -185,7 +210,7 @@ class People:
 
     async def end_keeping(self) -> None:
         """Let what a promotion keeps be removed."""
-        await self._steer("retire", OPERATOR, await self._one_of(("succeeded",), GRADUAL))
+        await self._steer("retire", OPERATOR, await self._one_of(("succeeded",), self._chance.choice(KEEPING)))
 
     async def publish(self) -> None:
         """Publish a new edition."""

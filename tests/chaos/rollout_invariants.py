@@ -52,6 +52,14 @@ def ends_without_reason(world: World) -> Iterator[str]:
                 yield f"{promotion.id} is {stage.status} in {stage.name}, and no line of its journal says why"
 
 
+def steps_that_broke(world: World) -> Iterator[str]:
+    """Whatever dies, no step may end because of the app itself."""
+    for promotion in world.promotions:
+        for line in promotion.journal:
+            if line.what == "step-failed" and line.text.startswith("bug: "):
+                yield f"{promotion.id} failed in {line.stage}.{line.step}: {line.text}"
+
+
 def _is_explained(promotion: Promotion, stage: Stage) -> bool:
     return any(
         line.what in _EXPLAINED_BY[stage.status] and line.stage in (stage.name, "") for line in promotion.journal

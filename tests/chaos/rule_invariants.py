@@ -49,7 +49,8 @@ def publications_that_are_not_listed(world: World) -> Iterator[str]:
 
 def bundles_that_nobody_published(world: World) -> Iterator[str]:
     for promotion in world.promotions:
-        if promotion.bundle not in world.editions:
+        of_no_route = promotion.status == "ignored" and not promotion.bundle
+        if promotion.bundle not in world.editions and not of_no_route:
             yield f"{promotion.id} names bundle {promotion.bundle or 'none'}, which nobody published"
     for queue in world.queues:
         for digest in sorted(queue.bundles - world.editions.keys()):

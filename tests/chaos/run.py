@@ -4,27 +4,30 @@ import asyncio
 import contextlib
 import os
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlpromote.client import NoAnswerError
+from tests.chaos import training
 from tests.chaos.api import Api
 from tests.chaos.callers import Callers, watch
 from tests.chaos.cloud import Subscribed, hurried_cloud
 from tests.chaos.faults import Faults
-from tests.chaos.invariants import Violation, left, violations
+from tests.chaos.invariants import left, violations
 from tests.chaos.killing import Reaper
 from tests.chaos.logbook import Logbook
+from tests.chaos.monitoring import Monitor
+from tests.chaos.moves import Moves
 from tests.chaos.observation import Observer
 from tests.chaos.people import DOWN, ROLES, People
+from tests.chaos.result import Result
 from tests.chaos.world import World
 
 #: Mean pauses, in seconds: between kills, between what people do, and between faults.
 BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.2, 4.0
 #: On a busy machine these pauses grow up to this factor, or nothing would get on its way between them.
-MOST_SLOWER = 2.0
+MOST_SLOWER = 2.5
 #: How many people are at work at a time.
 PEOPLE = 3
 #: Seconds in which everything must settle once nothing is killed any more.
@@ -46,35 +49,6 @@ class Plan:
     kills_per_round: int = 50
 
 
-@dataclass
-class Result:
-    """The state of a run."""
-
-    kills: Counter[str] = field(default_factory=Counter)
-    ended: Counter[str] = field(default_factory=Counter)  #: promotions by status
-    struck: Counter[str] = field(default_factory=Counter)  #: by step: commands whose delivery did nothing
-    breached: Counter[str] = field(default_factory=Counter)  #: by step: live figures that were out of bounds
-    requests: int = 0
-    holds: int = 0
-    publications: int = 0
-    calls: int = 0  #: of the endpoints' callers
-    faults: int = 0
-    seconds: float = 0.0
-    violations: list[Violation] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        kills = ", ".join(f"{name} {number}" for name, number in self.kills.most_common())
-        ended = ", ".join(f"{status} {number}" for status, number in self.ended.most_common())
-        steps = ", ".join(f"{step} {number}" for step, number in self.struck.most_common())
-        back = ", ".join(f"{step} {number}" for step, number in self.breached.most_common())
-        return (
-            f"{self.seconds:.0f} s: {self.kills.total()} kills ({kills}), {self.requests} requests, {self.holds} of "
-            f"holds, {self.publications} to publish, {self.calls} calls, {self.faults} faults; steps struck: "
-            f"{steps or 'none'}; figures out of bounds: {back or 'none'}; promotions: {ended or 'none'}; "
-            f"{len(self.violations)} violations"
-        )
-
-
 def slowness() -> float:
     """How much longer everything takes on this machine than on an idle one, at least 1."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
@@ -86,21 +60,24 @@ def pause_of(seconds: float) -> float:
 
 
 async def run(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Result:
-    """Do the run, with all state and the log in `folder`. It ends after the first round that leaves a violation."""
+    """Do the run, with all state and the log in `folder`. It ends after the first round that leaves a violation. Its
+    summary is told however it ends."""
     log, result = Logbook(folder / "chaos.log"), Result()
     log.note("seed", str(plan.seed))
     async with hurried_cloud(folder / "cloud", log) as subscribed:
         chaos = await _Chaos.begun(plan, subscribed, log, result, tell)
-        watching = asyncio.create_task(watch(chaos.callers))
+        watching = asyncio.create_task(watch(chaos.callers.look, chaos.moves.look))
         try:
             while not result.violations and result.kills.total() < plan.kills:
                 await chaos.round(min(plan.kills_per_round, plan.kills - result.kills.total()))
                 await chaos.settle()
                 await chaos.check()
-                tell(f"{result}, at rest")
+                result.rounds += 1
+                tell(f"{result.progress}, at rest")
                 if watching.done():
                     watching.result()
         finally:
+            tell(result.summary)
             watching.cancel()
             await asyncio.gather(watching, chaos.reaper.close(), return_exceptions=True)
             await asyncio.to_thread(chaos.callers.close)
@@ -120,8 +97,10 @@ class _Chaos:
             random.Random(chance.getrandbits(64)) for _ in range(3)
         )
         self.reaper = Reaper(cloud.parts, self._kills_chance, log)
-        self.people = People(api, cloud.azure, plan.models, self._people_chance, log)
+        self._monitor = Monitor(cloud.azure, cloud.parts.addresses, log.file.parent, log, self.reaper.outages)
+        self.people = People(api, cloud.azure, plan.models, self._people_chance, log, self._monitor)
         self.callers = Callers(cloud.azure, plan.models, plan.seed, log)
+        self.moves = Moves(cloud.azure, log)
         self._faults = Faults(cloud.azure, self._faults_chance, log)
         connection = cloud.parts.layout.connection_string
         self._observer = Observer(api, cloud.azure, subscribed.subscriber, connection, plan.models)
@@ -131,18 +110,24 @@ class _Chaos:
     async def begun(
         cls, plan: Plan, subscribed: Subscribed, log: Logbook, result: Result, tell: Callable[[str], None]
     ) -> "_Chaos":
-        """Sign everybody in, publish the routes, and register a first version of each model."""
+        """Sign everybody in, publish the routes, and have a first version of each model serve: what is killed then is
+        worth something."""
         api = Api(subscribed.cloud.parts.addresses)
         await api.sign_in(*ROLES)
         chaos = cls(plan, subscribed, log, result, tell, api)
-        await chaos.people.team.publish_first()
+        await chaos._monitor.begin()
+        await chaos.people.team.publish_working(is_quiet=True)
         await asyncio.sleep(TAKEN_UP_WITHIN)  # what is registered before that, no route would take
         for model in plan.models:
             await chaos.people.register_version(model)
+        for experiment in training.EXPERIMENTS.values():
+            await chaos.people.train_on(experiment)
+        await chaos.settle()
         return chaos
 
     async def round(self, kills: int) -> None:
         """Kill this many parts while people work and faults occur."""
+        await self.people.team.publish_working()
         others = [
             *(
                 asyncio.create_task(_again_and_again(self.people.act, self._people_chance, BETWEEN_ACTS))
@@ -174,6 +159,8 @@ class _Chaos:
         await self._azure.clear_faults()
         deadline = self._log.seconds + SETTLED_WITHIN * slowness()
         self._log.note("settle", "nothing is killed any more")
+        if self._result.kills:
+            await self.people.team.publish_working(is_quiet=True)
         while self._log.seconds < deadline:
             try:
                 if not await self._mend() and await self._observer.at_rest():
@@ -193,9 +180,7 @@ class _Chaos:
             await asyncio.sleep(_LOOKED_AGAIN_AFTER)
             world = await self._seen()
             found = [each for each in violations(world) if each in found]
-        self._result.ended = Counter(each.status for each in world.promotions)
-        self._result.struck = struck(world)
-        self._result.breached = breached(world)
+        self._result.look_at(world)
         self._result.violations += found
         seen = f"{len(world.promotions)} promotions, {len(world.told)} lines published, {len(left(world))} left"
         self._log.note("check", f"{seen}: {len(found)} violations")
@@ -209,7 +194,14 @@ class _Chaos:
             meant[model] = meant.get(model, frozenset()) | {version}
         failures = self.callers.failures(self.reaper.outages, meant)
         world = await self._observer.world(self.people)
-        return replace(world, failures=failures, misdirected=tuple(self.callers.misdirected))
+        misdirected = (*self.callers.misdirected, *self.moves.wrong)
+        return replace(
+            world,
+            failures=failures,
+            misdirected=misdirected,
+            moves=self.moves.all,
+            breaches=tuple(self._monitor.breaches),
+        )
 
     async def _mend(self) -> int:
         """Approve what waits, release what is held, and roll back again what was abandoned. Return the number."""
@@ -229,7 +221,8 @@ class _Chaos:
             await asyncio.sleep(_TOLD_EVERY)
             with contextlib.suppress(NoAnswerError):
                 self._result.ended = await self._observer.statuses()
-            self._tell(str(self._result))
+            self._count()
+            self._tell(self._result.progress)
 
     def _count(self) -> None:
         self._result.kills = self.reaper.killed
@@ -244,23 +237,6 @@ class _Chaos:
         """The world that was checked, for whoever looks for a cause."""
         lines = [repr(each) for each in (*world.promotions, *world.serving, *world.endpoints, *world.queues)]
         self._log.file.with_name("world.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def struck(world: World) -> Counter[str]:
-    """By step: how often a journal says that its worker died, or that it came too late."""
-    return Counter(
-        line.step
-        for promotion in world.promotions
-        for line in promotion.journal
-        if line.what == "retrying" and line.text.startswith((f"{line.step} was delivered", f"{line.step} reached its"))
-    )
-
-
-def breached(world: World) -> Counter[str]:
-    """By step: how often live figures were out of bounds."""
-    return Counter(
-        step for promotion in world.promotions for stage in promotion.stages for step in sorted(stage.breached)
-    )
 
 
 async def _again_and_again(act: Callable[[], Awaitable[None]], chance: random.Random, mean_pause: float) -> None:

@@ -20,4 +20,4 @@ def test_a_number_of_kills_that_makes_no_sense_is_refused(number: str, capsys: p
 
 
 def test_the_lanes_are_divided_among_the_routes() -> None:
-    assert models_for(4) == ["straight-1", "careful-1", "gradual-1", "straight-2"]
+    assert models_for(6) == ["straight-1", "careful-1", "gradual-1", "windowed-1", "batch-1", "straight-2"]

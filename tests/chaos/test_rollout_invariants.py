@@ -47,6 +47,11 @@ BROKEN = {
     f"unexplained: {FIRST} is rolled-back in prod, and no line of its journal says why": with_replaced(
         status="rolled-back", stages=(Stage(STAGE, "rolled-back"),)
     ),
+    f"unexplained: {FIRST} failed in prod.share: bug: share failed: KeyError": with_replaced(
+        Line("step-failed", "bug: share failed: KeyError", STAGE, "share"),
+        status="failed",
+        stages=(Stage(STAGE, "failed"),),
+    ),
 }
 
 

@@ -1,18 +1,20 @@
 """How the values of the world are read from what the app and its topic say."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.chaos.observation import told_of
-from tests.chaos.world import Line, Stage, Told, promotion_of
+from tests.chaos.world import Line, Stage, Step, Told, promotion_of
 
 
-def step(name: str, status: str = "succeeded", **evidence: Any) -> dict[str, Any]:
-    return {"name": name, "status": status, "evidence": evidence}
+def step(name: str, status: str = "succeeded", started: str | None = None, **evidence: Any) -> dict[str, Any]:
+    return {"name": name, "status": status, "started": started, "ended": None, "evidence": evidence}
 
 
 def shown(steps: list[dict[str, Any]], undoing: list[dict[str, Any]], status: str) -> dict[str, Any]:
     """A promotion as the API shows it, with one stage."""
-    more = {"replaces": "1", "kept_until": None}
+    more = {"replaces": "1", "kept_until": None, "attempt": 1}
     return {
         "id": "m-1-abc",
         "route": "straight",
@@ -31,12 +33,18 @@ def shown(steps: list[dict[str, Any]], undoing: list[dict[str, Any]], status: st
 def test_the_deployments_that_steps_speak_of_are_read_from_their_evidence() -> None:
     steps = [step("shift", others=["v0-a", "v0-b"]), step("retire", left_alone={"v0-a": "not made by this route"})]
     found = promotion_of(shown(steps, [step("remove", left_alone="v1-c")], "succeeded"))
-    assert found.stages == (
-        Stage(
-            "prod", "succeeded", {"remove": "succeeded"}, frozenset({"v0-a", "v1-c"}), frozenset({"v0-a", "v0-b"}), "1"
-        ),
+    (stage,) = found.stages
+    assert replace(stage, steps=()) == Stage(
+        "prod", "succeeded", {"remove": "succeeded"}, frozenset({"v0-a", "v1-c"}), frozenset({"v0-a", "v0-b"}), "1"
     )
     assert found.journal == (Line("requested", "m, by alice"),)
+
+
+def test_what_a_stage_has_deployed_and_when_its_steps_began_is_read() -> None:
+    steps = [step("deploy", started="2026-11-21T12:00:00+00:00", deployment="v1-a"), step("shift", "waiting")]
+    (stage,) = promotion_of(shown(steps, [], "running")).stages
+    assert stage.steps == (Step("deploy", started=datetime(2026, 11, 21, 12, tzinfo=UTC)), Step("shift", "waiting"))
+    assert (stage.deployment, stage.attempt) == ("v1-a", 1)
 
 
 def test_a_step_whose_figures_were_out_of_bounds_is_read_from_its_evidence() -> None:

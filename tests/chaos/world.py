@@ -25,6 +25,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A step of a stage, as its last attempt left it."""
+
+    name: str
+    status: str = "succeeded"
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Stage:
     """A stage of a promotion."""
 
@@ -40,6 +50,9 @@ class Stage:
     keeps: bool = False  #: the deployment that it replaced
     #: Steps whose live figures were out of bounds.
     breached: frozenset[str] = frozenset()
+    steps: tuple[Step, ...] = ()
+    attempt: int = 1
+    deployment: str | None = None  #: that its last attempt created, as far as it came
 
     @property
     def is_half_undone(self) -> bool:
@@ -170,6 +183,23 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Move:
+    """What was seen of an endpoint of prod, and when."""
+
+    endpoint: str
+    deployment: str | None  #: that got requests for the first time; None: no deployment got any more
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A run of the monitor that has found drift."""
+
+    run: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class World:
     """Everything at one moment."""
 
@@ -190,6 +220,13 @@ class World:
     failing: frozenset[tuple[str, str]] = frozenset()  #: models, with their versions, that fail for many requests
     failures: tuple[Failure, ...] = ()
     misdirected: tuple[str, ...] = ()  #: what was wrong with an endpoint's division of its requests, in sentences
+    differing: frozenset[tuple[str, str]] = frozenset()  #: models, with their versions, that score otherwise
+    moves: tuple[Move, ...] = ()
+    breaches: tuple[Breach, ...] = ()
+    unfinished: tuple[str, ...] = ()  #: names of the jobs of prod that have not ended
+    made: tuple[tuple[str, str], ...] = ()  #: models that pipelines left in prod: name and version, and the promotion
+    may_hold: tuple[Hold, ...] = ()  #: holds that may have been in force, for all that is known
+    scheduled: tuple[tuple[datetime, datetime], ...] = ()  #: from when and until when the schedules were published
 
     def promotion(self, promotion: str) -> Promotion | None:
         return next((known for known in self.promotions if known.id == promotion), None)
@@ -223,6 +260,11 @@ def _line_of(found: Mapping[str, Any]) -> Line:
     return Line(found["what"], found["text"], found["stage"], found["step"], at)
 
 
+def _step_of(found: Mapping[str, Any]) -> Step:
+    started, ended = (datetime.fromisoformat(found[key]) if found.get(key) else None for key in ("started", "ended"))
+    return Step(found["name"], found["status"], started, ended)
+
+
 def _stage_of(found: Mapping[str, Any]) -> Stage:
     evidence = {step["name"]: step["evidence"] or {} for step in (*found["steps"], *found["undoing"])}
     left = [
@@ -238,6 +280,9 @@ def _stage_of(found: Mapping[str, Any]) -> Stage:
         replaces=found["replaces"],
         keeps=found["kept_until"] is not None,
         breached=frozenset(step for step, seen in evidence.items() if _is_breached(seen)),
+        steps=tuple(map(_step_of, found["steps"])),
+        attempt=found["attempt"],
+        deployment=evidence.get("deploy", {}).get("deployment"),
     )
 
 

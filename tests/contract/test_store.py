@@ -8,18 +8,10 @@ import pytest
 
 from shared.core.events import AwaitedJobEnded, Cancelled, KeepingEnded, PromotionRequested
 from shared.core.lane import LONGEST_QUEUE, decide, due
+from shared.core.lane_notes import Hold, Unpublished
 from shared.core.messages import GRACE, AwaitedJob, Kind, LaneKey, Running
-from shared.core.promotion import (
-    NEXT_IN_LINE,
-    Hold,
-    Lane,
-    Promotion,
-    PromotionStatus,
-    StageStatus,
-    Unpublished,
-    lane_digest,
-    promotion_id,
-)
+from shared.core.promotion import NEXT_IN_LINE, Lane, Promotion, PromotionStatus, StageStatus
+from shared.core.promotion_ids import lane_digest, promotion_id
 from shared.ports import PromotionFilter, Publishing, Store, VersionConflictError
 from tests.contract.stored_lane import StoredLaneDriver, apply
 from tests.core.driver import AzureAnswers

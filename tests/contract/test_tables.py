@@ -19,8 +19,10 @@ from shared.cloud.tables import TablesStore
 from shared.core.events import PromotionRequested
 from shared.core.journal import JournalEntry
 from shared.core.lane import decide
+from shared.core.lane_notes import Hold
 from shared.core.messages import Candidate, Kind, LaneKey
-from shared.core.promotion import Hold, Lane, Promotion, PromotionStatus, lane_digest, promotion_id
+from shared.core.promotion import Lane, Promotion, PromotionStatus
+from shared.core.promotion_ids import lane_digest, promotion_id
 from shared.ports import PromotionFilter, VersionConflictError
 from tests.core.world import KEY, NOW, candidate, promotion
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from shared.core.lane import decide, due
 from shared.core.messages import LONGEST_MESSAGE_ID, Candidate, Kind, LaneKey
-from shared.core.promotion import Lane, lane_digest, lane_digest_of, promotion_id
+from shared.core.promotion import Lane
+from shared.core.promotion_ids import lane_digest, lane_digest_of, promotion_id
 from tests.core.world import KEY, NOW, answer, requested
 
 A_MILLION = 1_000_000

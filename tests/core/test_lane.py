@@ -204,7 +204,7 @@ def test_time_passing_the_deadline_without_an_answer_fails_the_step() -> None:
 def test_the_same_request_twice_is_one_promotion_and_sends_what_is_due_again() -> None:
     first = decide(EMPTY, requested(), NOW)
     second = decide(first.lane, requested(), NOW)
-    assert second == Decision(first.lane, first.commands, stale=True)
+    assert second == Decision(first.lane, first.commands, repeated=True, stale=True)
 
 
 def test_a_request_that_no_route_takes_is_recorded_and_nothing_happens() -> None:

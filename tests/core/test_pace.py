@@ -10,6 +10,7 @@ from shared.core.messages import AwaitedJob, Expectation, Failed, FailureKind, O
 from shared.core.pace import STEPS, TIMES, remembered
 from shared.core.promotion import Lane, Promotion, StageRun
 from shared.core.wire import from_json, to_json
+from shared.worker.polls import pause
 from tests.core.world import KEY, NOW, answer, promotion, requested
 
 UNDER_WAY = Running(timedelta(seconds=30), "under way")
@@ -23,9 +24,11 @@ def begun(lane: Lane, version: str, now: datetime) -> tuple[Lane, RunStep]:
 
 
 def took(lane: Lane, version: str, seconds: float, outcome: Outcome | None = None, gap: float = 0) -> Lane:
-    """The lane after a promotion whose one step was polled twice, with so many seconds between, and took so long."""
+    """The lane after a promotion whose one step took so long, with so many seconds between its last two polls."""
     lane, command = begun(lane, version, NOW)
-    lane = decide(lane, answer(command, UNDER_WAY), NOW + timedelta(seconds=seconds - gap)).lane
+    for elapsed in (0.0, seconds - gap):
+        lane = decide(lane, answer(command, UNDER_WAY), NOW + timedelta(seconds=elapsed)).lane
+        [command] = due(lane)
     return decide(lane, answer(due(lane)[0], outcome or Succeeded()), NOW + timedelta(seconds=seconds)).lane
 
 
@@ -57,6 +60,18 @@ def test_a_time_that_is_known_well_corrects_one_that_is_not() -> None:
     assert command.expects == Expectation(timedelta(seconds=58), timedelta(seconds=4.5))
 
 
+def test_a_first_poll_that_takes_long_is_not_the_steps_own_time() -> None:
+    """A process that has just started imports the SDK for half a minute, and the copy then takes seconds."""
+    lane, command = begun(Lane(KEY), "1", NOW)
+    for elapsed in (36.0, 37.4):
+        lane = decide(lane, answer(command, UNDER_WAY), NOW + timedelta(seconds=elapsed)).lane
+        [command] = due(lane)
+    lane = decide(lane, answer(command), NOW + timedelta(seconds=39)).lane
+    assert lane.durations == {}
+    _, command = begun(lane, "2", NOW)
+    assert pause(command) == timedelta(seconds=1)
+
+
 def test_nothing_is_expected_of_what_takes_seconds() -> None:
     lane = took(Lane(KEY), "1", 9.9)
     assert lane.durations == {}
@@ -84,7 +99,8 @@ def test_only_the_last_times_of_the_last_steps_are_kept() -> None:
     lane = Lane(KEY)
     for number in range(STEPS + 5):
         _, stage = of(f"stage-{number}")
-        step = replace(stage.steps[0], started=NOW, poll=2, deadline=NOW + stage.steps[0].plan.limit)
+        deadline = NOW + stage.steps[0].plan.limit
+        step = replace(stage.steps[0], started=NOW, first_running=NOW, poll=2, deadline=deadline)
         for seconds in range(13, 13 + TIMES + 4):
             lane = remembered(lane, stage, step, NOW + timedelta(seconds=seconds))
     assert len(lane.durations) == STEPS

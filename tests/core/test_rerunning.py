@@ -9,9 +9,11 @@ from shared.cloud.documents import lane_document, read_lane
 from shared.core.events import Approved, NotNowError, Person, PromotionRequested, Retried, RunAsked
 from shared.core.holds import NO_HOLDS, Scope, hold
 from shared.core.lane import decide, due
+from shared.core.lane_notes import Cause
 from shared.core.messages import Candidate, Failed, FailureKind, Kind, RunStep
 from shared.core.plan import PlanSettings, plan_for
-from shared.core.promotion import APPROVER, Cause, Lane, Promotion, PromotionStatus, StageRun, StepRun, promotion_id
+from shared.core.promotion import APPROVER, Lane, Promotion, PromotionStatus, StageRun, StepRun
+from shared.core.promotion_ids import promotion_id
 from shared.core.rerunning import approved_before
 from tests.core.driver import LaneDriver
 from tests.core.world import KEY, NOW, answer

@@ -95,6 +95,18 @@ def test_what_is_found_but_not_finished_was_seen() -> None:
     assert statuses(lane) == {"5": "succeeded", "6": "superseded", "99": "running"}
 
 
+def test_a_wait_before_its_first_step_has_seen_nothing() -> None:
+    """Without a stage before it there is nothing to soak for, so that step is done at once."""
+    made = started("99").promotion
+    waits_first = for_two_stages("99", ONE_STAGE, asked=("soak",)).promotion.stages
+    event = PromotionRequested(replace(made, stages=waits_first), automatic=False)
+    lane = told_until(lane_with(requested("5"), requested("6"), event), "99")
+    assert the(lane, "99").stages[0].steps[0].status == "succeeded"
+    assert statuses(lane)["6"] == "queued"
+    assert statuses(decide(lane, requested("7"), NOW).lane)["7"] == "queued"
+    assert statuses(told(lane))["6"] == "superseded"
+
+
 @pytest.mark.parametrize("answers", [Retry(timedelta(seconds=5), "Azure is busy"), None])
 def test_what_could_not_be_read_was_not_seen(answers: Outcome | None) -> None:
     lane = told_until(lane_with(requested("5"), requested("6"), started("99")), "99")
@@ -158,6 +170,12 @@ def test_nor_does_it_replace_the_newer_one_once_that_was_seen() -> None:
 def test_an_older_version_that_comes_once_it_was_seen_is_turned_away() -> None:
     lane = decide(told(lane_with(started("99"), until="share")), requested("6"), NOW).lane
     assert statuses(lane) == {"99": "running", "6": "superseded"}
+
+
+def test_a_newer_one_that_comes_while_it_is_looked_for_waits_behind_it() -> None:
+    lane = told(lane_with(started("99"), requested("200"), until="share"))
+    assert statuses(lane) == {"99": "running", "200": "queued"}
+    assert statuses(run(lane)) == {"99": "succeeded", "200": "succeeded"}
 
 
 def test_an_older_one_that_a_person_starts_once_it_was_seen_waits_behind_it() -> None:

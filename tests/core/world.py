@@ -18,7 +18,8 @@ from shared.core.messages import (
     Succeeded,
 )
 from shared.core.plan import PlanSettings, plan_for
-from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
+from shared.core.promotion import Promotion, StageRun, StepRun
+from shared.core.promotion_ids import promotion_id
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 KEY = LaneKey("churn", "churn-eu")

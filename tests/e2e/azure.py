@@ -128,15 +128,19 @@ class Azure:
 
     async def completed(self, experiment: str) -> list[str]:
         """The names of the pipeline jobs of an experiment in the dev workspace that have completed."""
-        path: str | None = f"{self._addresses['workspaces']['dev']}/jobs?jobType=Pipeline"
-        names: list[str] = []
+        wanted = (experiment, "Completed")
+        jobs = await self.jobs("dev", "?jobType=Pipeline")
+        return [name for name, its in jobs.items() if (its["experimentName"], its["status"]) == wanted]
+
+    async def jobs(self, environment: str, query: str = "") -> dict[str, Mapping[str, Any]]:
+        """The properties of the jobs that were submitted to a workspace, by name."""
+        path: str | None = f"{self._addresses['workspaces'][environment]}/jobs{query}"
+        jobs: dict[str, Mapping[str, Any]] = {}
         while path:
             found = await self.call("GET", path) or {}
-            for job in found.get("value", []):
-                its = job["properties"]
-                names += [job["name"]] if (its["experimentName"], its["status"]) == (experiment, "Completed") else []
+            jobs |= {job["name"]: job["properties"] for job in found.get("value", [])}
             path = str(found.get("nextLink") or "").removeprefix(self._addresses["azureml"]["url"])
-        return names
+        return jobs
 
     async def children(self, job: str) -> list[str]:
         """The names of the jobs inside a pipeline job."""
@@ -212,6 +216,24 @@ class Azure:
             )
             for each in found["value"]
         }
+
+    async def batch_defaults(self, environment: str) -> dict[str, frozenset[str]]:
+        """The default deployment of each batch endpoint of a workspace; an empty set where there is none."""
+        found = await self.call("GET", self._addresses["workspaces"][environment] + "/batchEndpoints")
+        assert found
+        named = {each["name"]: (each["properties"].get("defaults") or {}) for each in found["value"]}
+        return {name: frozenset(filter(None, [its.get("deploymentName")])) for name, its in named.items()}
+
+    async def batch_deployments(self, environment: str, endpoint: str) -> dict[str, Mapping[str, Any]]:
+        """The deployments of a batch endpoint, by name."""
+        path = f"{self._addresses['workspaces'][environment]}/batchEndpoints/{endpoint}/deployments"
+        found = await self.call("GET", path)
+        return {each["name"]: each for each in found["value"]} if found else {}
+
+    async def model_tags(self, environment: str, name: str) -> dict[str, Mapping[str, str]]:
+        """The tags of each version of a model."""
+        found = await self.call("GET", f"{self._addresses['workspaces'][environment]}/models/{name}/versions")
+        return {each["name"]: each["properties"]["tags"] for each in found["value"]} if found else {}
 
     async def make_endpoint(self, environment: str, endpoint: str) -> None:
         """Create an endpoint by hand, like somebody who knows nothing of the app."""

@@ -21,9 +21,8 @@ IN_TABLES = (
 )
 #: Others do it in one step: `test_kill_the_app.py`, `test_evaluate.py` and `test_waiting.py`.
 ALONE = ("register", "evaluate", "soak")
-#: No worker runs the first: nothing can be cut short. The second is copied as `share` is, and only the walk over all
-#: interleavings in `tests/core` kills in it.
-NOWHERE = ("approve", "share_data")
+#: No worker runs it: nothing can be cut short.
+NOWHERE = ("approve",)
 
 
 def test_the_app_is_killed_in_each_step() -> None:

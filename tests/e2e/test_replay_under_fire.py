@@ -28,7 +28,8 @@ from shared.core.events import PromotionRequested
 from shared.core.journal import JournalEntry
 from shared.core.messages import Candidate, Kind, LaneKey, ModelRegistered
 from shared.core.plan import PlannedStep
-from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
+from shared.core.promotion import Promotion, StageRun, StepRun
+from shared.core.promotion_ids import promotion_id
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import until

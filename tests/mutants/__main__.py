@@ -49,8 +49,8 @@ class Mutant:
         return f"{self.file}:{self.mutation.line} {self.change}"
 
 
-def survives(mutant: Mutant) -> bool:
-    """Whether all tests pass that belong to the file."""
+def survives(mutant: Mutant) -> bool | None:
+    """Whether all tests pass that belong to the file; None if they did not end in time, which says nothing."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tests.mutants.one", str(mutant.file), str(mutant.number)]
         options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--basetemp={folder}/tests"]
@@ -65,7 +65,7 @@ def survives(mutant: Mutant) -> bool:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return False
+            return None
     return ran.returncode == 0
 
 
@@ -80,14 +80,18 @@ def main() -> int:
     chosen = mutants if asked.all else random.Random(asked.seed).sample(mutants, min(asked.sample, len(mutants)))
     counted = [mutant for mutant in chosen if not mutant.is_equivalent]
     _say(f"{len(counted)} of {len(mutants)} mutants; {len(chosen) - len(counted)} more are known as equivalent")
-    survivors = 0
+    survivors = undecided = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for mutant, alive in zip(counted, pool.map(survives, counted), strict=True):
             if alive:
                 survivors += 1
                 _say(str(mutant))
-    killed = 1 - survivors / len(counted) if counted else 1.0
-    _say(f"{killed:.1%} killed, {survivors} survived; seed {asked.seed}")
+            elif alive is None:
+                undecided += 1
+                _say(f"{mutant}: its tests did not end in {TIMEOUT:.0f} s")
+    decided = len(counted) - undecided
+    killed = 1 - survivors / decided if decided else 1.0
+    _say(f"{killed:.1%} killed, {survivors} survived, {undecided} undecided; seed {asked.seed}")
     return 0 if killed >= asked.at_least else 1
 
 

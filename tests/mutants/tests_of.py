@@ -4,7 +4,11 @@ from pathlib import Path
 
 _CORE = Path("tests/core")
 #: Each walks through thousands of states.
-_WALKS = ("tests/core/test_every_interleaving.py", "tests/core/test_random_histories.py")
+_WALKS = (
+    "tests/core/test_every_interleaving.py",
+    "tests/core/test_every_interleaving_of_superseding.py",
+    "tests/core/test_random_histories.py",
+)
 #: Tests of messages and documents, between the core and the world.
 _EDGES = (
     "tests/shared/test_messages.py",

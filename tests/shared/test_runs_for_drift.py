@@ -10,9 +10,10 @@ import pytest
 from shared.config import Configuration, load
 from shared.coordinator import notifications, rerunning
 from shared.core.events import Person
+from shared.core.lane_notes import Cause
 from shared.core.message_bodies import decode, encode
 from shared.core.messages import Candidate, Champion, Evidence, JobEnded, Kind, LaneKey, MonitorBreached, RunStep
-from shared.core.promotion import Cause, Lane
+from shared.core.promotion import Lane
 from shared.http.refusals import NotThereError
 from shared.ports import PromotionFilter
 from tests.config.right import WORKSPACE

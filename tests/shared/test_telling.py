@@ -12,8 +12,9 @@ from shared.coordinator.lanes import TOLD_AGAIN, Lanes
 from shared.core.events import Cancelled, Person, TimePassed
 from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
+from shared.core.lane_notes import Unpublished
 from shared.core.messages import FIRST_LATE_POLL, RECONCILE, Command, News, Report, RunStep, Succeeded
-from shared.core.promotion import Lane, Unpublished
+from shared.core.promotion import Lane
 from shared.http.authorisation import OPERATOR
 from shared.ports import Bus, Topic, VersionConflictError
 from tests.core.world import KEY, NOW, answer, promotion, requested
@@ -168,6 +169,36 @@ def test_a_second_delivery_tells_the_end_of_the_journal_again_with_the_same_numb
     world.lanes.apply(answer(first))
     assert [entry for entry, _ in world.topic.told] == [entry for entry, _ in told[-TOLD_AGAIN:]]
     assert len(told) < TOLD_AGAIN or len(world.topic.told) == TOLD_AGAIN
+
+
+def test_time_that_changes_something_keeps_nothing_from_being_published_at_the_next_delivery(world: World) -> None:
+    world.bus.dies = True
+    with pytest.raises(DiedError):
+        world.lanes.apply(requested("1"))
+    lane, version = world.store.load(KEY, None)
+    world.store.save(lane, replace(lane, closed_until={"elsewhere": NOW}), version, ())
+    world.bus.dies = False
+    world.lanes.apply(requested("1"))
+    assert [entry for entry, _ in world.topic.told] == list(world.journal(promotion("1").id)) != []
+    assert [command.step for command in world.bus.steps()] == ["share"]
+
+
+def test_what_a_message_changed_of_another_promotion_is_published_although_the_process_died(world: World) -> None:
+    for version in ("1", "2"):
+        world.lanes.apply(requested(version))
+    told = len(world.topic.told)
+    world.topic.dies = True
+    with pytest.raises(DiedError):
+        world.lanes.apply(requested("3"))  # supersedes the second, which queues
+    world.topic.dies = False
+    world.lanes.apply(requested("3"))
+    world.timer(2)
+    published = {(entry.promotion, entry.number) for entry, _ in world.topic.told}
+    superseded = world.journal(promotion("2").id)
+    assert len(world.topic.told) > told
+    assert superseded[-1].what == "superseded"
+    assert {(entry.promotion, entry.number) for entry in superseded} <= published
+    assert world.mark() is None
 
 
 def test_what_is_stale_by_its_nature_tells_nothing(world: World) -> None:

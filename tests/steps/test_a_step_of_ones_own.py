@@ -108,7 +108,7 @@ def test_steps_of_one_kind_share_their_undo_which_runs_once(tmp_path: Path) -> N
 def test_options_that_lack_a_field_are_refused_with_its_name(tmp_path: Path) -> None:
     ended = carried_out(Lane(KEY), with_plan(PlannedStep("warm", "prod", uses="warm-up")), tmp_path)
     assert ended.status is PromotionStatus.FAILED
-    assert "WarmUp.requests: missing" in ended.reason
+    assert "WarmUp: Object missing required field `requests`" in ended.reason
 
 
 def test_an_undo_takes_the_step_s_own_limits_and_environment() -> None:

@@ -115,7 +115,9 @@ def test_approvals_of_something_else_do_not_count(
 def test_approvals_that_cannot_be_read_do_not_count(stage: Stage, workspace: FakeWorkspace) -> None:
     at = under(stage.with_settings(approval={"min": 1}), approvals=1).validated(workspace)
     at = at.with_(evidence={**at.evidence, "approve": {"given": [{"id": "id-bob"}]}})
-    assert "given[0].name: missing" in refused(at.run("deploy", workspace), workspace, FailureKind.BUG)
+    assert "missing required field `name` - at `$.given[0]`" in refused(
+        at.run("deploy", workspace), workspace, FailureKind.BUG
+    )
 
 
 def test_the_author_does_not_count_among_those_who_approved(stage: Stage, workspace: FakeWorkspace) -> None:

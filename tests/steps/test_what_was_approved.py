@@ -176,7 +176,10 @@ def test_nothing_is_deployed_that_was_not_validated_at_all(scored: Stage, worksp
 
 @pytest.mark.parametrize(
     ("validated", "missing"),
-    [({"gates": []}, "Validated.manifest: missing"), ({"gates": [], "manifest": {"digest": 7}}, "manifest.digest")],
+    [
+        ({"gates": []}, "Validated: Object missing required field `manifest`"),
+        ({"gates": [], "manifest": {"digest": 7}}, "manifest.digest"),
+    ],
 )
 def test_evidence_that_lacks_a_field_is_refused_with_its_name(
     scored: Stage, workspace: FakeWorkspace, validated: Evidence, missing: str

@@ -8,9 +8,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.core.events import RunAsked
+from shared.core.lane_notes import Cause
 from shared.core.messages import Kind, LaneKey
 from shared.core.plan import PlanSettings, plan_for
-from shared.core.promotion import Cause, StageRun, StepRun
+from shared.core.promotion import StageRun, StepRun
 from shared.telemetry.telemetry import Telemetry, fields
 
 KEY = LaneKey("rent-training", "rent-training")

@@ -191,7 +191,7 @@ class Failures:
         decision = decide(self._lane(report.lane, report.promotion), report, self._now)
         if decision.disbelieved:
             return _misplaced(decision.disbelieved)
-        if decision.stale:
+        if decision.repeated:
             return Judgement(True, "nothing waits for this report any longer: it changes nothing")
         return Judgement(True, "the promotion waits for this report")
 
@@ -214,7 +214,7 @@ class Failures:
     def _judge_request(self, request: PromotionRequested) -> Judgement:
         named = request.promotion.id
         decision = decide(self._lane(request.lane, named), request, self._now)
-        if decision.stale:
+        if decision.repeated:
             return Judgement(True, f"promotion {named} was already started from it: it changes nothing")
         after = decision.lane.promotion(named)
         if after is not None and after.status is PromotionStatus.SUPERSEDED:
