@@ -110,7 +110,8 @@ async def test_a_good_candidate_becomes_the_default_and_the_old_one_is_kept(clou
     assert sorted((await batch.versions("batch-good")).values()) == ["1", "2"]
     (stage,) = promotion["stages"]
     assert stage["kept_until"]
-    assert "check_capacity" not in [each["name"] for each in stage["steps"]]
+    taken = evidence(promotion, "check_capacity")
+    assert (taken["instances"], taken["most_nodes"], taken["cores"]) == (1, 1, 4)
     functions = cloud.parts.addresses["functions"]
     url = f"{functions['url']}/api/lineage/prod/batch-good-scoring"
     async with cloud.http.get(url, headers={"x-functions-key": functions["keys"]["default"]}) as answer:

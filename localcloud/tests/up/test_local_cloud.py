@@ -112,8 +112,9 @@ def test_a_wanted_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with bind(0) as other:
         other.listen()
         taken = port_of(other)
-        with pytest.raises(ConfigurationError, match=f"azureml {taken}"):
+        with pytest.raises(ConfigurationError, match=f"azureml {taken}") as refused:
             choose_ports(Ports(azureml=taken), tmp_path)
+    assert str(refused.value).endswith(f": python -m localcloud up --data {tmp_path} --azureml-port 0")
 
 
 async def test_an_app_folder_without_an_app_is_refused_before_anything_runs(tmp_path: Path) -> None:
