@@ -51,6 +51,7 @@ class Access:
     remark: str = ""
     #: How to sign in, for error messages.
     how_to_sign_in: str = _HOW
+    context: str | None = None  #: name of the saved context that it is from
 
     def headers(self) -> dict[str, str]:
         """Return the headers of a request. Raises `CommandError` when Entra ID gives no token."""
@@ -102,12 +103,15 @@ def _of_context(name: str, wanted: Wanted, environment: Mapping[str, str]) -> Ac
     """Return the app of a saved context, and tell that it is used: the command line does not show it."""
     context = saved_contexts.read().named(name)
     if context.url is None:
-        found = of_local_cloud(Path(context.local or USUAL_LOCAL), wanted)
+        # A token says already who one is.
+        person = wanted.person or (None if wanted.token else context.person)
+        found = of_local_cloud(Path(context.local or USUAL_LOCAL), replace(wanted, person=person))
+        who = f", as {person}" if person else ""
     elif wanted.person:
         raise CommandError(ExitCode.USAGE, f"--as needs a local cloud, but the context {name} is {context.url}.")
     else:
-        found = _remote(context.url, replace(wanted, scope=wanted.scope or context.scope), environment)
-    return replace(found, remark=f"Using the context {name}, {found.url.removesuffix('/api')}.")
+        found, who = _remote(context.url, replace(wanted, scope=wanted.scope or context.scope), environment), ""
+    return replace(found, remark=f"Using the context {name}, {found.url.removesuffix('/api')}{who}.", context=name)
 
 
 def _remote(url: str, wanted: Wanted, environment: Mapping[str, str]) -> Access:

@@ -60,6 +60,11 @@ class Api:
 
     def entries(self, *path: str, query: Mapping[str, str | None], most: int | None = None) -> Iterator[Document]:
         """Yield the entries of a list, page by page: at most `most`, or all if it is None."""
+        for page in self.pages(*path, query=query, most=most):
+            yield from page["value"]
+
+    def pages(self, *path: str, query: Mapping[str, str | None], most: int | None = None) -> Iterator[Document]:
+        """Yield the pages of a list, with the entries of each in `value`: at most `most` in all, or every one."""
         left, continuation = most, None
         while left is None or left > 0:
             top = MOST_PER_PAGE if left is None else min(left, MOST_PER_PAGE)
@@ -68,7 +73,7 @@ class Api:
                 raise CommandError(
                     ExitCode.NO_ANSWER, f"{self.url} did not return a list. Is this the address of the app?"
                 )
-            yield from page["value"][:left]
+            yield {**page, "value": page["value"][:left]}
             left = None if left is None else left - len(page["value"])
             # Use only the continuation of the link: its host may be internal to a gateway and must not get the key.
             link = page.get("next_link")

@@ -17,7 +17,7 @@ from mlpromote import app_rules
 from mlpromote.exit_codes import CommandError, ExitCode
 
 app_rules.make_importable()
-from shared.config import bundle, named_paths  # noqa: E402  # found only now, in a wheel
+from shared.config import bundle, bundle_secrets, named_paths  # noqa: E402  # found only now, in a wheel
 
 #: Never of a bundle: each machine makes its own.
 UNWANTED = frozenset({"__pycache__", ".git", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
@@ -63,6 +63,7 @@ class Refused:
 
     name: str  #: relative to the folder, with `/`
     says: str
+    line: int = 1  #: counted from 1
 
     def __str__(self) -> str:
         return f"{self.name} {self.says}"
@@ -81,8 +82,10 @@ class _Collecting:
     def refused(self) -> Iterator[Refused]:
         """Yield what cannot be published, after `run`."""
         yield from self._faults
-        for fault in (*bundle.name_faults(self._sizes), *bundle.secrets(self.files)):
+        for fault in bundle.name_faults(self._sizes):
             yield Refused(fault.place, fault.sentence)
+        for secret in bundle_secrets.found(self.files):
+            yield Refused(secret.name, secret.says, secret.line)
         yield from _beyond_limits(self._sizes)
 
     def run(self) -> None:

@@ -13,12 +13,26 @@ def in_short(evidence: Evidence) -> str:
 
 def capacity_lines(evidence: Evidence) -> Iterator[str]:
     """Yield what the new deployment takes, what both take while both run, and what is unknown."""
-    if "instances" in evidence:
+    if evidence.get("cluster") and "instances" in evidence:
+        yield from _of_jobs(evidence)
+    elif "instances" in evidence:
         yield f"takes {evidence['instances']} × {evidence.get('size', '')}"
         yield from _cores(evidence)
         yield from _cost(evidence)
     if evidence.get("unknown"):
         yield f"unknown: {evidence['unknown']}"
+
+
+def _of_jobs(evidence: Evidence) -> Iterator[str]:
+    """Yield what a job of a batch deployment takes."""
+    yield "takes nothing while no job runs"
+    most = f", which has at most {evidence['most_nodes']}" if "most_nodes" in evidence else ""
+    yield f"a job takes {evidence['instances']} × {evidence.get('size', '')} of cluster {evidence['cluster']}{most}"
+    yield from _cores(evidence)
+    if evidence.get("cores", 0) > evidence.get("left", evidence.get("cores", 0)):
+        yield "jobs may have to wait for nodes"
+    if "cost" in evidence:
+        yield f"{evidence['cost']:.2f} {evidence.get('currency', '')} an hour while a job runs"
 
 
 def _cores(evidence: Evidence) -> Iterator[str]:

@@ -26,7 +26,8 @@ _NEEDED = ("pydantic", "azure.ai.ml")
     "check",
     "check a configuration and every file that it names, without the cloud",
     more="Reports all faults at once, with file, line and column. Ends with 0 if there is none, with 1 if there are "
-    "some, and with 2 if it could not check. FOLDER is that of promotion.yml (or the file); the default is this one.",
+    "some, with 2 if it could not check, and with 70 after an internal error. FOLDER is the one with promotion.yml, "
+    "or that file; by default the current folder.",
 )
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
 @click.option(

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -33,6 +34,7 @@ from mlpromote.exit_codes import MEANINGS, CommandError, ExitCode
 from mlpromote.installed import own_version
 from mlpromote.output import Clock, wall_clock
 from mlpromote.session import Session, format_asked_for
+from mlpromote.visible import visible
 
 #: Every command, by the heading under which the help lists it.
 SECTIONS = (
@@ -124,6 +126,22 @@ def main(arguments: Sequence[str] | None = None, clock: Clock = wall_clock) -> i
         # The reader closed the pipe. Without this, Python reports the broken pipe again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.DONE)
+    except Exception as bug:  # noqa: BLE001  # Python would end with 1, which means that `check` found faults
+        return _internal(bug, session)
+
+
+def _internal(bug: Exception, session: Session) -> int:
+    """Say that this is a bug, and what to report: the traceback, which holds no values of variables."""
+    output = session.output
+    trace = "".join(traceback.format_exception(bug))
+    if not output.is_for_scripts:
+        sys.stderr.write(visible(trace))
+    version = own_version() or "(not installed)"
+    says = f"Internal error: {type(bug).__name__}: {bug}. This is a bug. Report it with "
+    what = "the traceback" if output.is_for_scripts else "the lines above"
+    end = f"{what} and the version, {version}."
+    output.error(CommandError(ExitCode.INTERNAL, f"{says}{end}", {"traceback": trace.splitlines()}))
+    return int(ExitCode.INTERNAL)
 
 
 def _refused(error: click.UsageError, session: Session) -> int:

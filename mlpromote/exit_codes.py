@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 4
     NO_ANSWER = 5
     TIMED_OUT = 6
+    INTERNAL = 70  # EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130
 
 
@@ -27,7 +28,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.NOT_ALLOWED: "not signed in, or not allowed",
     ExitCode.NOT_FOUND: "not found",
     ExitCode.NO_ANSWER: "the app cannot be reached or gave an invalid answer",
-    ExitCode.TIMED_OUT: "what `wait` waits for is not true in time",
+    ExitCode.TIMED_OUT: "`wait` gave up: its condition was not met in time",
+    ExitCode.INTERNAL: "internal error: a bug of mlpromote, with what is needed to report it",
     ExitCode.INTERRUPTED: "interrupted",
 }
 

@@ -21,12 +21,12 @@ from mlpromote.tables import age, dim, table
 #: Lines shown of a container's log.
 LAST_LINES = 8
 FILTERS = {
-    "queue": "queue of the dead letter, or queue that the failed step takes its commands from",
+    "queue": "only of this queue: the dead letter's, or the one that the failed step takes its commands from",
     "route": "only this route",
     "model": "only this model",
     "environment": "only this environment's worker",
     "step": "only this step",
-    "kind": "quota, permission, not-found, container-crash, job-failed, timeout, throttled, bad-config, bug, …",
+    "kind": "only this kind, such as quota, permission, container-crash, job-failed, timeout, bad-config or bug",
 }
 _DONE = ("replayed", "replayable", "discarded", "discardable")
 _MARKS = {**dict.fromkeys(_DONE, ("✓", "green")), "not-reached": ("…", "yellow")}
@@ -43,8 +43,10 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done
 
 @group("failures", "list failed promotions and dead-lettered messages", runs=True)
 @_filter
-@click.option("--top", type=POSITIVE, metavar="NUMBER", default=USUAL_MOST, show_default=True, help="At most so many.")
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option(
+    "--top", type=POSITIVE, metavar="NUMBER", default=USUAL_MOST, show_default=True, help="List at most this many."
+)
+@click.option("--all", "everything", is_flag=True, help="List all of them.")
 @click.option("--discarded", is_flag=True, help="List the discarded dead letters instead.")
 @click.pass_context
 def failures(
@@ -60,7 +62,9 @@ def failures(
         if any(wanted.values()):
             raise CommandError(ExitCode.USAGE, "--discarded cannot be combined with a filter.")
         letters = list(session.api.entries("failures", "discarded", query={}, most=most))
-        output.result(letters, lambda: _letters(letters, output.clock()) if letters else ["nothing was put aside"])
+        output.result(
+            letters, lambda: _letters(letters, output.clock()) if letters else ["no dead letters were discarded"]
+        )
         return ExitCode.DONE
     found = list(session.api.entries("failures", query=wanted, most=most))
     output.result(found, lambda: _drawn(found, output.clock()) if found else ["nothing failed"])
@@ -84,7 +88,7 @@ def _letters(letters: Iterable[Document], now: datetime) -> Iterator[RenderableT
     for number, letter in enumerate(letters):
         if number:
             yield Text()
-        by = f"put aside {age(letter['at'], now)} ago by {letter['by']}: {letter['reason']}"
+        by = f"discarded {age(letter['at'], now)} ago by {letter['by']}: {letter['reason']}"
         yield Text.assemble((letter["id"], "bold"), f"  {by}")
         yield Padding(Text(letter["gave_up"]), (0, 0, 0, 2))
         cut = letter["content"][:LONGEST_CONTENT]
@@ -148,8 +152,8 @@ def replay(
 @failures.command(
     "discard",
     short_help="discard dead letters that no replay can help",
-    help="Discard dead letters that no replay can help; their content is kept in the journal. Give ids as listed by "
-    "`failures`, QUEUE:NUMBER, or a filter.",
+    help="Discard dead letters that no replay can help. Their content is kept: `failures --discarded` lists it. Give "
+    "ids as listed by `failures`, which are QUEUE:NUMBER, or a filter.",
 )
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_filter

@@ -65,7 +65,7 @@ def freeze(session: Session, until: str | None, reason: str) -> ExitCode:
 @command(
     "release",
     "release a hold, of an operator or of a rollback",
-    more="SCOPE is ROUTE[/MODEL[/STAGE]], or its parts one by one.",
+    more="SCOPE is ROUTE[/MODEL[/STAGE]], or its parts as separate words.",
 )
 @click.argument("held", metavar="SCOPE", nargs=-1, required=True)
 @reason()

@@ -32,7 +32,9 @@ KEPT = frozenset(
     "GitHub and Azure DevOps, a pre-commit hook, and settings for VS Code. Overwrites nothing.",
 )
 @click.argument("name")
-@click.option("--folder", type=click.Path(path_type=Path), default=".", help="Where; the default is this folder.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=".", help="Where to write; by default the current folder."
+)
 @click.pass_obj
 def init(session: Session, name: str, folder: Path) -> ExitCode:
     """Write the files."""

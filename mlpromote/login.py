@@ -3,12 +3,14 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 from rich.console import RenderableType
 
+from mlpromote import saved_contexts
 from mlpromote.access import Access
 from mlpromote.api import Document
 from mlpromote.commands import command
@@ -28,8 +30,9 @@ ROLES = {
 
 @command(
     "login",
-    "show who you are for the app, and with which roles",
-    more="Asks for a token as every command does, and the app whether it accepts it. Ends with 3 if it does not.",
+    "show who you are to the app, and which roles you have",
+    more="Gets a token as every command does, and asks the app whether it accepts it. Ends with 3 if it does not. "
+    "`mlpromote context list` shows the name from then on.",
 )
 @click.pass_obj
 def login(session: Session) -> ExitCode:
@@ -50,8 +53,18 @@ def login(session: Session) -> ExitCode:
         if refusal.exit_code is ExitCode.NOT_ALLOWED:
             output.say(*_told(document, found, output.clock()))  # who one is says what is missing
         raise
+    _note(found, _name(claims))
     output.result(document, lambda: _told(document, found, output.clock()))
     return ExitCode.DONE
+
+
+def _note(found: Access, name: str | None) -> None:
+    """Keep who one is with the context, for `context list`."""
+    if found.context is not None and name is not None:
+        contexts = saved_contexts.read()
+        context = contexts.named(found.context)
+        if context.seen != name:
+            saved_contexts.write(contexts.with_one(found.context, replace(context, seen=name)))
 
 
 def _claims(found: Access) -> dict[str, Any]:
@@ -62,7 +75,7 @@ def _claims(found: Access) -> dict[str, Any]:
         part = found.token().split(".")[1]
         claims = visible_values(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
     except (IndexError, ValueError) as fault:
-        raise CommandError(ExitCode.NOT_ALLOWED, "The token is no JSON Web Token, so no app accepts it.") from fault
+        raise CommandError(ExitCode.NOT_ALLOWED, "The token is not a JSON Web Token, so no app accepts it.") from fault
     return claims if isinstance(claims, dict) else {}
 
 

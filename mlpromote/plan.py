@@ -30,7 +30,8 @@ _BOUNDS = {
     "plan",
     "show what would happen to a version",
     more="Route, stages and steps, gates with the figures that are known, the quota that is left, and who would "
-    "have to approve. Changes nothing. VERSION is MODEL/VERSION, or both one by one; for a pipeline, ROUTE/JOB.",
+    "have to approve. Changes nothing. VERSION is MODEL/VERSION, or the two as separate words; for a pipeline, "
+    "ROUTE/JOB.",
 )
 @click.argument("candidate", metavar="VERSION", nargs=-1, required=True)
 @click.option("--source", metavar="ENVIRONMENT", help="Where the version is registered, or `registry`.")
@@ -100,6 +101,8 @@ def gate_line(gate: Mapping[str, Any]) -> str:
     settings = gate["settings"]
     bounds = [words.format(f"{settings[key]:g}") for key, words in _BOUNDS.items() if settings.get(key) is not None]
     figures = [f"{who} {gate[who]:.6g}" for who in ("candidate", "champion") if gate[who] is not None]
+    if gate["candidate"] is None and not gate.get("measured", True):  # an older app does not say
+        figures.insert(0, "the candidate's figure is not known yet")
     seen = f" ({', '.join(figures)})" if figures else f" (measured by {gate['step']})"
     return f"{gate['step']}: {gate['metric']} {' and '.join(bounds) or 'is checked'}{seen}"
 

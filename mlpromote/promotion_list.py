@@ -1,9 +1,10 @@
 """Many promotions for people: a table, or in a narrow terminal a line or two for each. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
@@ -14,8 +15,9 @@ from mlpromote.tables import WideOrNarrow, age, spoken, table, widths
 _HEADINGS = ("promotion", "version", "status", "stage", "age")
 #: Columns that a reason needs beside the others.
 _LEAST_REASON = 20
-#: At 80 columns, status, stage and age need the rest. A longer title may be broken, so its id is shown too.
+#: At 80 columns, status, stage and age need the rest. A longer title has a line of its own, and its id below.
 _WIDEST_TITLE = 40
+_GAP = "  "
 
 
 def title(promotion: Document) -> str:
@@ -31,7 +33,7 @@ def listed(promotions: Sequence[Document], now: datetime) -> RenderableType:
     for each, row in zip(promotions, rows, strict=True):
         made.add_row(*row[:2], _marked(each, now), *row[3:], _reason(each))
     least = sum(column_widths) + len(column_widths) + _LEAST_REASON
-    return WideOrNarrow(least, made, Group(*_narrow(promotions, now)))
+    return WideOrNarrow(least, made, _Narrow(promotions, now))
 
 
 def _cells(promotion: Document, now: datetime) -> tuple[str, ...]:
@@ -43,21 +45,32 @@ def _marked(promotion: Document, now: datetime) -> Text:
     return Text.assemble(mark(promotion["status"], now), f" {spoken(promotion['status'])}")
 
 
-def _narrow(promotions: Sequence[Document], now: datetime) -> Iterator[RenderableType]:
-    """Yield a line for each promotion, and its reason below. A title means the newest, so an older one has its id."""
-    name_width, status_width, stage_width, _ = widths([_cells(each, now)[1:] for each in promotions])
-    seen: set[str] = set()
-    for each in promotions:
-        _, name, status, stage, passed = _cells(each, now)
-        line = Text.assemble((f"{name:{min(name_width, _WIDEST_TITLE)}}  ", "bold"), _marked(each, now))
-        line.append(" " * (status_width - len(status)))
-        line.append(f"  {stage:{stage_width}}  {passed}")
-        yield line
-        if name in seen or len(name) > _WIDEST_TITLE:
-            yield _below(each["id"])
-        if reason := _reason(each):
-            yield _below(reason)
-        seen.add(name)
+class _Narrow:
+    """A line for each promotion, and its reason below. A title means the newest, so an older one has its id."""
+
+    def __init__(self, promotions: Sequence[Document], now: datetime) -> None:
+        self._promotions, self._now = promotions, now
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [_cells(each, self._now)[1:] for each in self._promotions]
+        _, status_width, stage_width, age_width = widths(rows)
+        left = options.max_width - (status_width + stage_width + age_width + 3 * len(_GAP))
+        widest = min(left, _WIDEST_TITLE)
+        name_width = max((cell_len(row[0]) for row in rows if cell_len(row[0]) <= widest), default=0)
+        seen: set[str] = set()
+        for each, (name, status, stage, passed) in zip(self._promotions, rows, strict=True):
+            rest = _marked(each, self._now)
+            rest.append(" " * (status_width - cell_len(status)) + f"{_GAP}{stage:{stage_width}}{_GAP}{passed}")
+            if cell_len(name) <= widest:
+                yield Text.assemble((f"{name:{name_width}}{_GAP}", "bold"), rest)
+            else:  # nothing is broken in the middle of a line
+                yield Text(name, "bold", overflow="fold")
+                yield Padding(rest, (0, 0, 0, 2))
+            if name in seen or cell_len(name) > _WIDEST_TITLE:
+                yield _below(each["id"])
+            if reason := _reason(each):
+                yield _below(reason)
+            seen.add(name)
 
 
 def _below(text: str) -> RenderableType:

@@ -16,11 +16,14 @@ from mlpromote.live_figures import figure_lines
 from mlpromote.picture import mark, picture
 from mlpromote.pipelines import metric_lines, run_lines
 from mlpromote.promotion_list import title
+from mlpromote.statuses import UNDER_WAY
 from mlpromote.tables import age, dim, spoken, table, until
 
 #: The step whose evidence lists a pipeline's components.
 _MADE_OF = "register_components"
 
+#: Changed settings that are named.
+MOST_PLACES = 5
 #: Lines shown of a diagnosis, such as a container's log.
 LAST_LINES = 30
 
@@ -61,7 +64,22 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
     if bundle := promotion.get("bundle"):
         asked = f"{asked}, with bundle {bundle[:12]}"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
-    return Group(head, *why, _indented(asked, style="dim"))
+    others = [_indented(line, style="yellow") for line in changed_settings(promotion)]
+    return Group(head, *why, _indented(asked, style="dim"), *others)
+
+
+def changed_settings(promotion: Document) -> Iterator[str]:
+    """Say which settings the route has otherwise by now. They do not count for this promotion."""
+    places = promotion.get("changed_settings") or []
+    if not places:
+        return
+    named = ", ".join(places[:MOST_PLACES])
+    more = f" and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+    again = "cancel it and start it again" if promotion["status"] in UNDER_WAY else "start it again"
+    yield (
+        f"The route's settings have changed: {named}{more}. This promotion keeps those that it started with; "
+        f"{again} to use the new ones."
+    )
 
 
 def _alerts(promotion: Document, now: datetime) -> Iterator[RenderableType]:

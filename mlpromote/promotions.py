@@ -1,5 +1,6 @@
 """The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retire, retry."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from mlpromote.following import followed
 from mlpromote.live_series import live_series
 from mlpromote.output import Output
 from mlpromote.promotion_list import listed
-from mlpromote.promotion_sheet import sheet
+from mlpromote.promotion_sheet import changed_settings, sheet
 from mlpromote.references import promotion_id, versioned
 from mlpromote.session import Session
 from mlpromote.statuses import STATUSES
@@ -33,14 +34,18 @@ OF_ONE = "PROMOTION is an id, or MODEL/VERSION; for a pipeline, ROUTE/JOB."
 @command(
     "start",
     "promote a model version, or the pipeline that a job ran",
-    more="VERSION is MODEL/VERSION, or both one by one; for a pipeline, ROUTE/JOB.",
+    more="VERSION is MODEL/VERSION, or the two as separate words; for a pipeline, ROUTE/JOB.",
 )
 @click.argument("candidate", metavar="VERSION", nargs=-1, required=True)
 @reason()
 @click.option("--source", metavar="ENVIRONMENT", help="Where the version is registered, or `registry`.")
 @click.option("--route", help="Required if several routes take the model.")
 @click.option("--through", metavar="STAGE", help="Stop after this stage.")
-@click.option("--idempotency-key", metavar="TEXT", help="Repeating a request with the same key returns the same one.")
+@click.option(
+    "--idempotency-key",
+    metavar="TEXT",
+    help="A second request with the same key starts nothing, and returns the same promotion.",
+)
 @_watch
 @click.pass_obj
 def start(
@@ -59,12 +64,14 @@ def start(
 
 
 @command("list", "list promotions, newest first")
-@click.option("--route")
-@click.option("--model")
-@click.option("--environment")
+@click.option("--route", help="Only on this route.")
+@click.option("--model", help="Only of this model.")
+@click.option("--environment", help="Only with a stage in this environment.")
 @click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help=", ".join(STATUSES))
-@click.option("--top", type=POSITIVE, metavar="NUMBER", default=USUAL_MOST, show_default=True, help="At most so many.")
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option(
+    "--top", type=POSITIVE, metavar="NUMBER", default=USUAL_MOST, show_default=True, help="List at most this many."
+)
+@click.option("--all", "everything", is_flag=True, help="List all of them.")
 @click.pass_obj
 def list_(session: Session, /, top: int, everything: bool, **query: str | None) -> ExitCode:
     """List them with status, stage, age and reason."""
@@ -122,16 +129,18 @@ def _asked(session: Session, action: str, reference: str, body: dict[str, Any], 
             raise
         return decide_elsewhere(action, reference, meant, body, refusal, output)
     promotion = answer["promotion"]
+    others = [*changed_settings(promotion)] if action == "retry" else []
     if watch:
-        output.say(answer["done"])
+        output.say(answer["done"], *others)
         return followed(api, promotion, output)
-    _tell_done(answer, output)
+    _tell_done(answer, others, output)
     return ExitCode.DONE
 
 
-def _tell_done(answer: dict[str, Any], output: Output) -> None:
+def _tell_done(answer: dict[str, Any], others: Sequence[str], output: Output) -> None:
     promotion = answer["promotion"]
-    output.result(answer, lambda: [answer["done"], f"promotion {promotion['id']} is {spoken(promotion['status'])}"])
+    status = f"promotion {promotion['id']} is {spoken(promotion['status'])}"
+    output.result(answer, lambda: [answer["done"], status, *others])
 
 
 _evidence = click.option(
@@ -147,9 +156,9 @@ COMMANDS = (
     start,
     list_,
     show,
-    _action("cancel", "cancel a promotion; rolls back if traffic has started to move"),
+    _action("cancel", "cancel a promotion, and roll it back if traffic has started to move"),
     _action("roll-back", "return the traffic to the previous deployment, and hold the stage", _stage),
-    _action("abandon", "stop undoing a promotion and leave it as it is", _stage),
-    _action("retire", "remove the replaced deployments that a promotion keeps", _stage),
+    _action("abandon", "stop undoing a promotion, and leave everything as it is now", _stage),
+    _action("retire", "remove the replaced deployments that a promotion keeps, before their time is up", _stage),
     _action("retry", "retry a failed or refused promotion, or poll a running one now", _from_step, _watch),
 )

@@ -32,8 +32,8 @@ _folder = click.argument("folder", type=click.Path(path_type=Path, file_okay=Fal
 @command(
     "publish",
     "publish a configuration with every file that it names, or go back to an earlier one",
-    more="The app checks the whole first, and takes it up within half a minute. FOLDER is that of promotion.yml; the "
-    "default is this one.",
+    more="The app checks all of it first. Whoever asks sees it at once; new models and jobs follow it within half a "
+    "minute. FOLDER is that of promotion.yml; the default is this one.",
 )
 @_folder
 @_source
@@ -42,7 +42,7 @@ _folder = click.argument("folder", type=click.Path(path_type=Path, file_okay=Fal
     is_flag=False,
     flag_value="previous",
     metavar="[DIGEST]",
-    help="Go back to an earlier bundle: the one before, or that whose digest begins so.",
+    help="Go back to an earlier bundle: the previous one, or the one whose digest begins with DIGEST.",
 )
 @reason()
 @click.pass_obj
@@ -67,7 +67,8 @@ def publish(session: Session, folder: Path, source: str | None, back: str | None
 @command(
     "diff",
     "show what publishing would change, route by route",
-    more="Stores the bundle with the app, which compares it with what counts now. FOLDER is that of promotion.yml.",
+    more="Stores the bundle with the app, which compares it with what counts now. FOLDER is the one with "
+    "promotion.yml; by default the current one.",
 )
 @_folder
 @_source

@@ -23,20 +23,21 @@ _LEAST_LAST = 25
 
 
 @command("routes", "show what serves each stage, what is being promoted to it, and holds")
-@click.option("--route")
-@click.option("--model")
+@click.option("--route", help="Only this route.")
+@click.option("--model", help="Only this model.")
 @click.pass_obj
 def routes(session: Session, /, **query: str | None) -> ExitCode:
     """Show each route and model with its stages."""
     output = session.output
-    found = list(session.api.entries("routes", query=query))
-    output.result(found, lambda: [_drawn(found, output.clock()) if found else "no promotions on any route yet"])
+    pages = list(session.api.pages("routes", query=query))
+    found = [lane for page in pages for lane in page["value"]]
+    output.result(found, lambda: [*([_drawn(found, output.clock())] if found else ()), *_idle(pages, found)])
     return ExitCode.DONE
 
 
-@command("run", "run a stage's champion pipeline again, on fresh data")
+@command("run", "run the pipeline that serves a stage again, on fresh data")
 @click.argument("route")
-@click.option("--stage", required=True, help="The stage whose champion runs.")
+@click.option("--stage", required=True, help="The stage whose pipeline runs.")
 @reason()
 @click.pass_obj
 def run(session: Session, route: str, stage: str, reason: str) -> ExitCode:
@@ -44,6 +45,16 @@ def run(session: Session, route: str, stage: str, reason: str) -> ExitCode:
     answer = session.api.post("routes", route, "stages", stage, "run", body={"reason": reason})
     session.output.result(answer, lambda: [f"promotion {answer['promotion']['id']} started"])
     return ExitCode.DONE
+
+
+def _idle(pages: Sequence[Document], lanes: Sequence[Document]) -> Iterator[RenderableType]:
+    """Yield a line for each configured route without promotions, or say that there are no promotions at all."""
+    begun = {lane["route"] for lane in lanes}
+    # An older app does not say what is configured.
+    idle = dict.fromkeys(name for page in pages for name in page.get("configured", ()) if name not in begun)
+    yield from (f"{name}: no promotions yet" for name in idle)
+    if not lanes and not idle:
+        yield "no promotions on any route yet"
 
 
 def _drawn(lanes: Sequence[Document], now: datetime) -> RenderableType:

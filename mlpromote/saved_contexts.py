@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,13 @@ class Context:
     url: str | None = None
     scope: str | None = None
     local: str | None = None
+    person: str | None = None  #: of a local cloud: whom to sign in as
+    seen: str | None = None  #: who was signed in when `mlpromote login` asked last
+
+    @property
+    def who(self) -> str:
+        """Who one is there, as far as that is known without a sign-in; empty if it is not."""
+        return self.person or (f"{self.seen} (at the last login)" if self.seen else "")
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def read() -> Contexts:
     file = path()
     try:
         content: Any = json.loads(file.read_text(encoding="utf-8"))
-        saved = {name: Context(**context) for name, context in content["contexts"].items()}
+        saved = {name: _read(context) for name, context in content["contexts"].items()}
         return Contexts(saved, content.get("used"))
     except FileNotFoundError:
         return Contexts()
@@ -77,6 +84,11 @@ def write(contexts: Contexts) -> None:
         Path(name).replace(file)
     except OSError as fault:
         raise CommandError(ExitCode.USAGE, f"Cannot write {file}: {fault.strerror}.") from fault
+
+
+def _read(content: Mapping[str, Any]) -> Context:
+    """Ignores what a later version has added."""
+    return Context(**{each.name: content[each.name] for each in fields(Context) if each.name in content})
 
 
 def _written(context: Context) -> dict[str, str]:

@@ -19,10 +19,14 @@ _HERE = Path(__file__).parent
 LONGEST = tuple(
     _HERE / each
     for each in (
-        "e2e/test_waiting.py",
         "examples/test_pipeline_story.py",
+        "examples/test_model_story.py",
+        "e2e/test_first_model.py",
         "e2e/test_apart.py",
         "e2e/test_rollout.py",
+        "e2e/test_kill_as_traffic_moves.py",
+        "e2e/test_kill_in_rollouts.py",
+        "e2e/test_kill_the_app.py",
         "functions/test_openapi.py",
         "e2e/test_two_teams.py",
         "examples/test_command.py",

@@ -12,7 +12,7 @@ from azure.ai.ml.entities import OnlineDeployment
 from examples.demo.addresses import Addresses, ml_client
 from examples.demo.digits import Image
 
-SECONDS_PER_REQUEST = 10
+SECONDS_PER_REQUEST = 60
 
 
 #: The header of an answer that names its deployment.

@@ -23,7 +23,7 @@ COMPUTE = Path(__file__).parents[2] / ".venv-compute" / "bin" / "python"
 #: The number of images that the first champion was trained on, by hand.
 ROWS_BY_HAND = 100
 BY_HAND = "digits-by-hand"
-MAKING_SECONDS = 60
+MAKING_SECONDS = 300
 
 
 class Story(Telling):

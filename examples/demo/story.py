@@ -33,7 +33,7 @@ MODEL = "digits"
 LAST_ANSWERS = 10
 #: Seconds between two requests: a rollout needs some in each of its steps.
 REQUEST_PAUSE = 0.02
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 120
 #: What init() raises when it cannot load the model of version 3.
 CAUSE = "AttributeError"
 #: An experiment that the route ignores.

@@ -24,9 +24,10 @@ from examples.demo.watching import watch
 from localcloud.up import LocalCloud
 from mlpromote.watching import view
 
-JOB_SECONDS = 60
-START_SECONDS = 30
-PROMOTION_SECONDS = 120
+#: The longest waits. They only end what hangs: a busy machine may be slow.
+JOB_SECONDS = 300
+START_SECONDS = 300
+PROMOTION_SECONDS = 900
 JOB_POLL_SECONDS = 0.3
 LOG_LINES = 12
 

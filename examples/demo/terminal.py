@@ -13,7 +13,7 @@ from rich.text import Text
 from examples.demo.checks import BrokenPromiseError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SECONDS = 60
+SECONDS = 300
 _INDENT = 3
 
 

@@ -48,4 +48,4 @@ def check(files: list[Path], settings: Mapping[str, str]) -> Checked:
 def _unpublishable(folder: Path) -> Iterator[Finding]:
     """Yield the files that `mlpromote publish` would refuse."""
     for each in bundle_folder.refused(folder):
-        yield Finding(folder / each.name, 1, 1, f"cannot be published: {each.says}", Rule.FILE)
+        yield Finding(folder / each.name, each.line, 1, f"cannot be published: {each.says}", Rule.FILE)

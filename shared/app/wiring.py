@@ -73,14 +73,14 @@ class App(Configured):
         from shared.http.requests import Requests
 
         folder = Path(self.settings.traces) if self.settings.traces else None
-        return Requests(self.store, self.lanes, lambda: self.configuration, now, folder, self._renewed)
+        return Requests(self.store, self.lanes, self, now, folder, self._renewed)
 
     @made_once
     def plans(self) -> "Plans":
         """What would happen to a version."""
         from shared.http.planning import Plans
 
-        return Plans(self.store, lambda: self.configuration, now, lambda command: self.look(command))
+        return Plans(self.store, lambda: self.newest_configuration, now, lambda command: self.look(command))
 
     def look(self, command: "RunStep") -> "Outcome | None":
         """One poll of a step that only reads, outside of any promotion; None if its worker runs in another app."""
@@ -97,7 +97,7 @@ class App(Configured):
         """HTTP requests about holds."""
         from shared.http.hold_requests import HoldRequests
 
-        return HoldRequests(self.store, self.lanes, self.holding, lambda: self.configuration, now)
+        return HoldRequests(self.store, self.lanes, self.holding, lambda: self.newest_configuration, now)
 
     @made_once
     def series_requests(self) -> "SeriesRequests":
@@ -145,8 +145,7 @@ class App(Configured):
 
         if not self.is_platform:
             return None
-        self.published.forget()  # another process may have published a moment ago
-        return renewed(promotion, self.configuration, self.bundle_folder)
+        return renewed(promotion, self.newest_configuration, self.bundle_folder)
 
     @made_once
     def publishing(self) -> "PublishingRequests":

@@ -19,6 +19,7 @@ from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Rest
 from shared.cloud.azureml_sdk import importing
 from shared.ports import (
     Answer,
+    Cluster,
     Deployment,
     DeploymentFile,
     Endpoint,
@@ -47,12 +48,18 @@ class InvocationsOfWorkspace(ConnectedWorkspace):
     @abstractmethod
     def submitted_job(self, name: str) -> SubmittedJob | None: ...
 
-    def compute_size(self, name: str) -> str | None:
+    def cluster(self, name: str) -> Cluster | None:
         with self._rest(f"read compute {name}") as rest:
             found = rest.get(f"{self._id}/computes/{quote(name, safe='')}", **_COMPUTES)
-        properties = (found or {}).get("properties") or {}
-        size = (properties.get("properties") or {}).get("vmSize")
-        return str(size) if size else None
+        properties = ((found or {}).get("properties") or {}).get("properties") or {}
+        most = (properties.get("scaleSettings") or {}).get("maxNodeCount")
+        if not properties.get("vmSize"):
+            return None
+        return Cluster(
+            str(properties["vmSize"]),
+            most if isinstance(most, int) else None,
+            str(properties.get("vmPriority") or "").casefold() == "lowpriority",
+        )
 
     def start_invocation(self, endpoint: str, deployment: str, invocation: Invocation) -> SubmittedJob:
         """Raises `RejectedError` if Azure ML gives the job another name: it could not be found again."""

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
+from shared.config import bundle_secrets
 from shared.config.faults import ConfigurationFaults, Fault
 
 #: The configuration, at the top of every bundle.
@@ -28,14 +29,9 @@ MOST_BYTES = 32 * 1024 * 1024
 LONGEST_ARCHIVE = 32 * 1024 * 1024
 LONGEST_NAME = 200
 
+_WHERE = Path("the bundle")  #: for messages
 _DIGEST = re.compile("[0-9a-f]{64}")
 _ODD_NAME = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
-#: Names of files that hold secrets, in lower case.
-_SECRET_NAMES = re.compile(
-    r"(\.env(\..+)?|\.netrc|\.pgpass|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|pfx|p12|jks|keystore)|local\.settings\.json"
-    r"|\.?credentials(\.json)?|accesstokens\.json|msal_token_cache\..+)"
-)
-_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 #: Contents by name. Names are relative to the folder of `promotion.yml`, with `/`.
 Files = Mapping[str, bytes]
@@ -64,13 +60,12 @@ def archived(files: Files) -> bytes:
 
 
 def read(archive: bytes) -> dict[str, bytes]:
-    """Return the files in an archive. Raises `ConfigurationFaults` with every file that a bundle must not have.
+    """Return the files in an archive. Raises `ConfigurationFaults` with every file that a bundle cannot have.
 
     Never unpacks more than `MOST_BYTES`, whatever the archive says of itself.
     """
-    where = Path("the bundle")
     if len(archive) > LONGEST_ARCHIVE:
-        raise ConfigurationFaults(where, [Fault("(archive)", f"has more than {_mebibytes(LONGEST_ARCHIVE)}")])
+        raise ConfigurationFaults(_WHERE, [Fault("(archive)", f"has more than {_mebibytes(LONGEST_ARCHIVE)}")])
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             found, contents = list(_entries(opened)), dict[str, bytes]()
@@ -79,14 +74,24 @@ def read(archive: bytes) -> dict[str, bytes]:
                 contents = dict(_contents(opened, [entry for _, entry in found if entry]))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as fault:
         raise ConfigurationFaults(
-            where, [Fault("(archive)", f"is not a ZIP archive that can be read: {fault}")]
+            _WHERE, [Fault("(archive)", f"is not a ZIP archive that can be read: {fault}")]
         ) from fault
-    faults += secrets(contents)
     if not faults and CONFIGURATION not in contents:
         faults.append(Fault(CONFIGURATION, "is missing at the top of the bundle"))
     if faults:
-        raise ConfigurationFaults(where, faults)
+        raise ConfigurationFaults(_WHERE, faults)
     return contents
+
+
+def read_new(archive: bytes) -> dict[str, bytes]:
+    """Like `read`, for a bundle that is not stored yet: its files must not hold secrets.
+
+    Stored bundles are not asked again, so that promotions can use them after an upgrade that knows more secrets.
+    """
+    files = read(archive)
+    if found := bundle_secrets.faults(files):
+        raise ConfigurationFaults(_WHERE, found)
+    return files
 
 
 def name_faults(names: Iterable[str]) -> list[Fault]:
@@ -102,16 +107,6 @@ def name_faults(names: Iterable[str]) -> list[Fault]:
         if says:
             found.append(Fault(name, says))
     return found
-
-
-def secrets(files: Files) -> list[Fault]:
-    """A fault for each file that looks as if it held a secret."""
-    says = "looks like a secret; remove it, or name it in .amlignore"
-    return [
-        Fault(name, says)
-        for name, content in sorted(files.items())
-        if _SECRET_NAMES.fullmatch(PurePosixPath(name).name.lower()) or _PRIVATE_KEY.search(content)
-    ]
 
 
 def unpack(files: Files, folder: Path) -> None:

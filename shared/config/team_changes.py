@@ -44,7 +44,7 @@ def changes(before: Version, after: Version) -> Iterator[RouteChange]:
         if old is None or new is None:
             yield RouteChange(name, "removed" if new is None else "added")
             continue
-        settings = tuple(_differences(_settings(old), _settings(new)))
+        settings = tuple(differences(_settings(old), _settings(new)))
         files = tuple(changed_files(before.folder, after.folder, _settings(old), _settings(new)))
         yield RouteChange(name, "changed" if settings or files else "same", settings, files)
 
@@ -68,12 +68,13 @@ def _settings(route: TeamRoute) -> Any:
     return route.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _differences(old: Any, new: Any, place: str = "") -> Iterator[SettingChange]:
+def differences(old: Any, new: Any, place: str = "") -> Iterator[SettingChange]:
+    """Yield the settings that differ. Entries of lists are compared by their names or metrics."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
+            yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
     elif (key := _named_by(old, new)) is not None:
-        yield from _differences(_by(key, old), _by(key, new), place)
+        yield from differences(_by(key, old), _by(key, new), place)
     elif old != new:
         yield SettingChange(place, old, new)
 

@@ -94,7 +94,7 @@ KINDS: Mapping[Kind, KindRules] = {
             PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True, reads=COPIES_ENVIRONMENTS),
             PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
-            PlannedStep("check_capacity", limit=timedelta(minutes=10), unless=BATCH_ENDPOINT, informs=True),
+            PlannedStep("check_capacity", limit=timedelta(minutes=10), informs=True),
             PlannedStep("evaluate", limit=timedelta(hours=2), undo=("cancel_job",), asked_by="evaluate"),
             PlannedStep("approve", limit=timedelta(hours=72), asked_by="approval", waits=True),
             PlannedStep("make_room", limit=timedelta(hours=1), asked_by="keep", makes_room=True, in_window=True),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from shared.core import secret_forms
 from shared.core.messages import Failed, NotRun, Outcome, Retry, Running, Succeeded
 
 #: Replaces a secret. No rule matches it.
@@ -80,15 +81,11 @@ _RULES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
         # Recognised by form alone. The first is a storage account's key: a digest of this length follows the name of
         # its algorithm. The shorter keys of Service Bus cannot be distinguished from digests.
         (r"(?<![A-Za-z0-9+/:-])[A-Za-z0-9+/]{86}==", MARK, 0),
-        (
-            r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|hf_[A-Za-z0-9]{30,}|glpat-[\w-]{20,})",
-            MARK,
-            0,
-        ),
+        (secret_forms.OF_CODE_HOSTS, MARK, 0),
         (r"\b(?:sk-[A-Za-z0-9_-]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|dapi[0-9a-f]{32})\b", MARK, 0),
-        (r"(?<![\w~.-])[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}", MARK, 0),  # a client secret of Entra ID
+        (secret_forms.CLIENT_SECRET, MARK, 0),
         (r"\b[A-Za-z0-9_-]{30,60}AzFu[A-Za-z0-9_-]+=*", MARK, 0),  # a function key
-        (r"\b[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{14,}\b", MARK, 0),  # a key of Azure AI services
+        (secret_forms.AI_SERVICES_KEY, MARK, 0),
     )
 )
 

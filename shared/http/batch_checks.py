@@ -33,14 +33,14 @@ def _seen(
     route: "Route", stage: "StageSettings", workspace: Callable[[str], Workspace], folder: Callable[["Route"], Path]
 ) -> str:
     environment = workspace(stage.environment).with_endpoints(EndpointKind.BATCH)
-    cluster = environment.deployment_file(folder(route) / stage.deployment).compute
-    size = environment.compute_size(cluster)
-    if size is None:
-        raise LookupError(f"the workspace has no cluster {cluster}, which {stage.deployment} names")
+    named = environment.deployment_file(folder(route) / stage.deployment).compute
+    cluster = environment.cluster(named)
+    if cluster is None:
+        raise LookupError(f"the workspace has no cluster {named}, which {stage.deployment} names")
     asked = stage.test.asked() if stage.test is not None else None
     if asked is not None and environment.data_asset(asked.name, asked.version) is None:
         raise LookupError(f"the workspace has no data asset {stage.test.input if stage.test else ''}, for its test")
-    return f"cluster {cluster} is there, with nodes of size {size}; {_endpoint(stage, environment)}"
+    return f"cluster {named} is there, with nodes of size {cluster.size}; {_endpoint(stage, environment)}"
 
 
 def _endpoint(stage: "StageSettings", environment: Workspace) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 200
 #: Discarded letters on one page; each comes with all of its content.
 MOST_DISCARDED = 20
-_GONE = "no such failure; it may have been handled already"
+_GONE = "there is no such dead letter any more; it may have been handled already"
 #: After this time a request stops and reports what is left; the platform ends it after 230 seconds.
 LONGEST_SECONDS = 60.0
 
@@ -115,7 +115,7 @@ class FailureRequests:
         asked = Asked(by, replay.reason, replay.from_step, replay.dry_run, until)
         replayer = Replayer(self._sources, asked, self._renewal)
         results = [
-            *(Result(each, ReplayOutcome.NOT_FOUND, _GONE) for each in meant.not_there),
+            *(Result(each, ReplayOutcome.NOT_FOUND, self._not_there(each)) for each in meant.not_there),
             *(replayer.retry(promotion) for promotion in meant.promotions),
             *replayer.move_back(meant.dead_letters),
         ]
@@ -130,10 +130,9 @@ class FailureRequests:
         discarder = Discarder(self._sources, self._discarded(), asked)
         # A filter selects dead letters only. A caller who names a promotion is told what to do instead.
         named = meant.promotions if discard.ids is not None else ()
-        why = "only dead letters can be discarded; retry, roll back or abandon a promotion"
         results = [
-            *(Result(each, ReplayOutcome.NOT_FOUND, _GONE) for each in meant.not_there),
-            *(Result(each, ReplayOutcome.REFUSED, why) for each in named),
+            *(Result(each, ReplayOutcome.NOT_FOUND, self._not_there(each)) for each in meant.not_there),
+            *(self._not_discarded(each) for each in named),
             *discarder.discard(meant.dead_letters),
         ]
         return _results(results, discard.dry_run, meant.following)
@@ -184,6 +183,23 @@ class FailureRequests:
             list(found.values()),
             [each for each in ids if ":" in each and each not in found],
         )
+
+    def _not_discarded(self, named: str) -> Result:
+        """Say why something that is no dead letter's id cannot be discarded."""
+        if self._sources.store.promotion(named) is None:
+            says = "there is no such failure; the id of a dead letter is QUEUE:NUMBER, as the list of failures has it"
+            return Result(named, ReplayOutcome.NOT_FOUND, says)
+        says = "only dead letters can be discarded; retry, roll back or abandon a promotion"
+        return Result(named, ReplayOutcome.REFUSED, says)
+
+    def _not_there(self, letter: str) -> str:
+        """Say why there is no dead letter with this id."""
+        queue, _, number = letter.rpartition(":")
+        if queue not in self._queues():
+            return f"there is no queue {queue[:100]}; the queues are {', '.join(self._queues())}"
+        if number_in(number) is None:
+            return f"{number[:100]!r} is no number of a message; the id of a dead letter is QUEUE:NUMBER"
+        return _GONE
 
     def _place(self, failure: str) -> tuple[str, int] | None:
         """Return the queue and the sequence number in an id, or None if it is not the id of a dead letter."""

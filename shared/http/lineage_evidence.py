@@ -13,8 +13,9 @@ from shared.core.promotion import StageRun
 from shared.core.wire import if_readable
 from shared.worker.evaluation import Evaluated
 from shared.worker.order import Step
-from shared.worker.steps import deploy, evaluate, register, register_components, register_model, run, share
+from shared.worker.steps import deploy, evaluate, invoke, register, register_components, register_model, run, share
 from shared.worker.steps.deploy import Deployed
+from shared.worker.steps.invoke import Invoked
 from shared.worker.steps.register_components import RegisteredComponents
 from shared.worker.steps.run import Ran
 from shared.worker.steps.share import Shared
@@ -32,6 +33,7 @@ class Seen:
     registered: RegisteredComponents | None
     ran: Ran | None
     deployed: Deployed | None
+    tested: Invoked | None
 
     @classmethod
     def of(cls, evidence: Mapping[str, Evidence]) -> "Seen":
@@ -43,6 +45,7 @@ class Seen:
             registered=_read(register_components.STEP, evidence),
             ran=_read(run.STEP, evidence),
             deployed=_read(deploy.STEP, evidence),
+            tested=_read(invoke.STEP, evidence),
         )
 
 

@@ -4,7 +4,7 @@ Read from evidence alone. Evidence of steps that are not there, or of another ve
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.core import asset_names
@@ -12,6 +12,7 @@ from shared.core.approval import ApprovalEvidence
 from shared.http.lineage_evidence import Seen
 from shared.worker.evaluation import Evaluated
 from shared.worker.lineage import Lineage, Pipeline
+from shared.worker.steps.invoke import Invoked
 from shared.worker.steps.register_components import RegisteredComponents
 from shared.worker.steps.run import Ran
 from shared.worker.steps.share import Shared
@@ -51,6 +52,7 @@ def of_evidence(seen: Seen, pipeline: Node | None) -> tuple[Node, ...]:
         (
             *(_approvals(seen.approval) if seen.approval else ()),
             _evaluation(seen.evaluated) if seen.evaluated else None,
+            _test(seen.tested) if seen.tested else None,
             _model(seen.shared, pipeline) if seen.shared else None,
             _pipeline(seen.registered) if seen.registered else None,
             _run(seen.ran) if seen.ran else None,
@@ -75,6 +77,26 @@ def endpoint(name: str, facts: Mapping[str, Any], seen: Seen, promotion: Node) -
     return Node("endpoint", name, facts=_known({**facts, "deployment": deployment}), came_from=(promotion,))
 
 
+# --- names of workspaces ----------------------------------------------------------------------------------------------
+
+
+def names_of_workspaces(seen: Seen, source: str) -> dict[str, str]:
+    """The name of the source's workspace by its guid, which some ids have in the place of the name. `source`: ARM id.
+
+    The model's own id names the guid, since the worker read it in that workspace.
+    """
+    origin = asset_names.read(seen.shared.origin or "") if seen.shared else None
+    _, found, name = source.rpartition("/workspaces/")
+    return {origin.workspace: name.strip("/")} if origin and origin.workspace and found else {}
+
+
+def with_names(node: Node, names: Mapping[str, str]) -> Node:
+    """The tree with the names of its workspaces, where they are known; ids stay as they are."""
+    named = names.get(str(node.facts.get("workspace")))
+    facts = {**node.facts, "workspace": named} if named else node.facts
+    return replace(node, facts=facts, came_from=tuple(with_names(each, names) for each in node.came_from))
+
+
 # --- what the steps have left -----------------------------------------------------------------------------------------
 
 
@@ -91,6 +113,17 @@ def _evaluation(evaluated: Evaluated) -> Node:
     facts = {"metrics": metrics, "studio": evaluated.studio, "digest": evaluated.digest}
     data = _all(_asset(each.asset, input=each.input) for each in evaluated.data)
     return Node("evaluation", evaluated.job, facts=_known(facts), came_from=data)
+
+
+def _test(tested: Invoked) -> Node:
+    """The test of a batch deployment, with its input."""
+    facts = {
+        "rows": tested.rows,
+        "differing": tested.differing,
+        "compared_with": tested.champion,
+        "studio": tested.studio,
+    }
+    return Node("test", tested.job, facts=_known(facts), came_from=_all([_asset(tested.data, input="input")]))
 
 
 def _model(shared: Shared, pipeline: Node | None) -> Node | None:

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from shared.config import Configuration
 
 #: What can be asked for with `of`.
-KINDS = ("model", "data", "job", "commit", "code", "environment", "component", "pipeline", "promotion", "evaluation")
+KINDS = (
+    "model",
+    "data",
+    "job",
+    "commit",
+    "code",
+    "environment",
+    "component",
+    "pipeline",
+    "promotion",
+    "evaluation",
+    "test",
+)
 
 #: In hexadecimal digits: as git shortens a commit.
 _SHORTEST_COMMIT = 7
@@ -126,7 +138,8 @@ class LineageRequests:
             "created": promotion.created.isoformat(),
         }
         came_from = lineage_nodes.of_evidence(seen, self._trained_by(promotion.candidate, seen))
-        return Node("promotion", promotion.id, facts=facts, came_from=came_from)
+        names = lineage_nodes.names_of_workspaces(seen, promotion.candidate.workspace)
+        return lineage_nodes.with_names(Node("promotion", promotion.id, facts=facts, came_from=came_from), names)
 
     def _trained_by(self, candidate: Candidate, seen: Seen) -> Node | None:
         """The promotion of a pipeline whose run registered the candidate. A tag can say anything, so the promotion must

@@ -13,6 +13,7 @@ from shared.ports import PromotionFilter
 
 if TYPE_CHECKING:
     from shared.config import Configuration
+    from shared.config.configuration import AnyRoute
 
 USUAL_TOP = 50
 MOST_TOP = 200
@@ -43,6 +44,10 @@ class LaneListing:
     model: str | None
     top: int
     continuation: str | None
+
+    def fits(self, route: "AnyRoute") -> bool:
+        """Whether this asks for lanes of the route."""
+        return self.route in (None, route.name) and (self.model is None or route.takes(self.model))
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ def _gates(stage: StageRun, seen: Mapping[str, float], theirs: Mapping[str, floa
                     "metric": gate["metric"],
                     "settings": {name: value for name, value in gate.items() if name != "metric"},
                     # Figures of the training job. A step that measures does so anew.
+                    "measured": measures,
                     "candidate": None if measures else seen.get(gate["metric"]),
                     "champion": None if measures else theirs.get(gate["metric"]),
                 }

@@ -76,7 +76,7 @@ class PublishingRequests:
         """Store a bundle. It does not count before it is published."""
         self._permitted(name, by)
         try:
-            files = bundle.read(archive)
+            files = bundle.read_new(archive)
         except ConfigurationFaults as faults:
             raise _refused(faults.faults) from faults
         if (found := bundle.digest_of(files)) != digest:

@@ -12,8 +12,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from shared.coordinator.changed_settings import changed_settings
 from shared.coordinator.lanes import Lanes
 from shared.coordinator.renewal import Renewal
 from shared.core import events, views
@@ -73,6 +74,18 @@ ACTIONS: Mapping[str, tuple[type[Body], Callable[..., LaneEvent]]] = {
 }
 
 
+class Configurations(Protocol):
+    """The configuration, as this process knows it and as it is."""
+
+    @property
+    def configuration(self) -> "Configuration":
+        """As this process knows it: at most some seconds old."""
+
+    @property
+    def newest_configuration(self) -> "Configuration":
+        """As it is. It takes longer, so it is for people who ask, not for polls."""
+
+
 class Requests:
     """Answers requests. Thread-safe. `clock` returns the time with its zone."""
 
@@ -80,7 +93,7 @@ class Requests:
         self,
         store: Store,
         lanes: Lanes,
-        configuration: Callable[[], "Configuration"],
+        configurations: Configurations,
         clock: Callable[[], datetime],
         traces: Path | None = None,
         renewal: Renewal = lambda _: None,
@@ -89,7 +102,7 @@ class Requests:
         self._renewal = renewal
         self._store = store
         self._lanes = lanes
-        self._configuration = configuration
+        self._configurations = configurations
         self._clock = clock
         self._traces = traces
 
@@ -99,7 +112,7 @@ class Requests:
             asked = listing.read(query)
             page = self._store.promotions(asked.wanted, asked.top, asked.continuation)
             if not page.promotions and asked.continuation is None:
-                listing.check_names(query, self._configuration())
+                listing.check_names(query, self._configurations.newest_configuration)
         except ValueError as fault:
             raise refusals.BadRequestError(str(fault)) from fault
         return {
@@ -114,9 +127,10 @@ class Requests:
             raise _no_promotion(promotion)
         lane, _ = self._store.load(found[0].lane, promotion)
         shown = views.details(*found, lane)
-        places = self._configuration().environments
+        configuration = self._configurations.configuration
+        shown["changed_settings"] = changed_settings(found[0], configuration)
         for stage in shown["stages"]:
-            environment = places.get(stage["environment"])
+            environment = configuration.environments.get(stage["environment"])
             stage["workspace"] = environment.workspace.id if environment else None
         return shown
 
@@ -131,7 +145,7 @@ class Requests:
         """Start a promotion and return it. The same request with the same key returns the same promotion."""
         asked = bodies.read(starting.Start, body)
         request = _request_text(by, key)
-        event = starting.requested(asked, self._configuration(), by, request, self._clock())
+        event = starting.requested(asked, self._configurations.newest_configuration, by, request, self._clock())
         if key is not None:
             self._claim(request, asked)
         self._apply(event)
@@ -153,16 +167,18 @@ class Requests:
         return {"done": _done(decision), "promotion": self.promotion(promotion)}
 
     def routes(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """Return one page of lanes, ordered by name."""
+        """Return one page of lanes, ordered by name, and which routes are configured, with or without promotions."""
+        configuration = self._configurations.newest_configuration
         try:
             asked = listing.read_lanes(query)
             page = self._store.lanes(asked.route, asked.model, asked.top, asked.continuation)
             if not page.lanes and asked.continuation is None:
-                listing.check_names(query, self._configuration())
+                listing.check_names(query, configuration)
         except ValueError as fault:
             raise refusals.BadRequestError(str(fault)) from fault
         return {
-            "value": self._shown(page.lanes),
+            "value": self._shown(page.lanes, configuration),
+            "configured": [route.name for route in configuration.routes.values() if asked.fits(route)],
             "next_link": listing.next_link(url, query, page.following),
         }
 
@@ -174,17 +190,19 @@ class Requests:
         if not version:
             text = f"No {model[:100]} has been promoted along route {route[:100]}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
-        known = [each["name"] for each in self._shown([lane])[0]["stages"]]
+        configuration = self._configurations.newest_configuration
+        known = [each["name"] for each in self._shown([lane], configuration)[0]["stages"]]
         if stage not in known:
             text = f"Route {route} has no stage {stage[:100]}. Its stages: {', '.join(known)}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
         decision = self._apply(events.Released(key, stage, by, asked.reason))
-        return {"done": _done(decision), "route": self._shown([decision.lane])[0]}
+        return {"done": _done(decision), "route": self._shown([decision.lane], configuration)[0]}
 
     def run(self, route: str, stage: str, body: bytes, by: Person | None) -> dict[str, Any]:
         """Have the pipeline that serves a stage run there again; return its promotion."""
         asked = bodies.read(Reason, body)
-        decision = self._apply(starting.run_asked(route, stage, asked.reason, self._configuration(), by))
+        configuration = self._configurations.newest_configuration
+        decision = self._apply(starting.run_asked(route, stage, asked.reason, configuration, by))
         promotion = decision.lane.promotions[-1].id
         return {"done": _done(decision), "promotion": self.promotion(promotion)}
 
@@ -227,15 +245,16 @@ class Requests:
         found = self._store.promotion(named) if isinstance(named, str) else None
         return {"promotion": views.summary(found[0])} if found else {}
 
-    def _shown(self, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
+    def _shown(self, lanes: Sequence[Lane], configuration: "Configuration") -> list[dict[str, Any]]:
         """Return lanes with the holds of operators on them."""
         (holds, _), now = self._store.holds(), self._clock()
-        return [views.lane(lane, self._stages(lane.key), holds, now) for lane in lanes]
+        return [views.lane(lane, _stages(configuration, lane.key), holds, now) for lane in lanes]
 
-    def _stages(self, key: LaneKey) -> list[str]:
-        """Return the names of a lane's stages, as configured now: none if the route is gone or leaves the model out."""
-        route = self._configuration().routes.get(key.route)
-        return [stage.name for stage in route.stages] if route and route.takes(key.model) else []
+
+def _stages(configuration: "Configuration", key: LaneKey) -> list[str]:
+    """Return the names of a lane's stages, as configured now: none if the route is gone or leaves the model out."""
+    route = configuration.routes.get(key.route)
+    return [stage.name for stage in route.stages] if route and route.takes(key.model) else []
 
 
 def _request_text(by: Person | None, key: str | None) -> str:

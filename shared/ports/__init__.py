@@ -23,7 +23,7 @@ from shared.ports.azureml import (
     Workspace,
     same_asset,
 )
-from shared.ports.batch import BatchInvocations, EndpointKind, Invocation
+from shared.ports.batch import BatchInvocations, Cluster, EndpointKind, Invocation
 from shared.ports.bundles import (
     Bundles,
     Pointer,
@@ -98,6 +98,7 @@ __all__ = [
     "Capability",
     "Capacities",
     "ChildJob",
+    "Cluster",
     "Component",
     "DataAsset",
     "DeadLetter",

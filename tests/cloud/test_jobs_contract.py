@@ -20,7 +20,7 @@ mlflow.log_metric("auc", 0.75)
 mlflow.log_metric("files", len(list(pathlib.Path(sys.argv[1]).rglob("*"))) + len(sys.argv[2:]))
 """
 RAISES = "raise KeyError('no such column')"
-HANGS = "import time\ntime.sleep(60)"
+HANGS = "import time\ntime.sleep(600)"
 OUTCOMES = {
     MEASURES: JobOutcome(metrics={"auc": 0.75, "files": 1.0}),
     RAISES: JobOutcome(

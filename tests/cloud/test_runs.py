@@ -59,7 +59,7 @@ def runs(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Mapping
         "NO_PROXY": "*",
     }
     done = subprocess.run(
-        [str(PYTHON), "-c", NOTEBOOK], env=environment, cwd=folder, capture_output=True, text=True, timeout=90
+        [str(PYTHON), "-c", NOTEBOOK], env=environment, cwd=folder, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])

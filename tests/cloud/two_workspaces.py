@@ -55,6 +55,14 @@ class Azure(ABC):
     def have_no_room(self) -> None:
         """The next deployments in test fail for lack of quota."""
 
+    @abstractmethod
+    def stall(self) -> None:
+        """No operation that has begun goes on, until `go_on`."""
+
+    @abstractmethod
+    def go_on(self) -> None:
+        """Operations go on."""
+
 
 class FakeAzure(Azure):
     def __init__(self) -> None:
@@ -88,6 +96,12 @@ class FakeAzure(Azure):
     def have_no_room(self) -> None:
         self._test.fails_to_deploy = "OutOfQuota: there is no room"
 
+    def stall(self) -> None:
+        """They go on only when somebody polls."""
+
+    def go_on(self) -> None:
+        """They do whenever somebody polls."""
+
 
 class RealAzure(Azure):
     def __init__(self, azure: LocalAzure, registered: Registered, folder: Path) -> None:
@@ -116,6 +130,12 @@ class RealAzure(Azure):
 
     def have_no_room(self) -> None:
         self._azure.fault("out_of_quota")
+
+    def stall(self) -> None:
+        self._azure.fault("stalled", count=None)
+
+    def go_on(self) -> None:
+        self._azure.no_faults()
 
 
 def chosen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:

@@ -41,13 +41,14 @@ def test_the_example_in_the_docs_is_a_right_stage(configured: Configured) -> Non
         assert f"| `{word}` |" in PAGE
 
 
-def test_its_plan_invokes_in_place_of_smoke_requests_and_checks_no_quota(configured: Configured) -> None:
+def test_its_plan_invokes_in_place_of_smoke_requests(configured: Configured) -> None:
     planned = steps(configured(ON_BATCH))
-    assert planned == ["share", "validate", "deploy", "invoke", "shift", "retire"]
+    first = ["share", "validate", "check_capacity"]
+    assert planned == [*first, "deploy", "invoke", "shift", "retire"]
     kept = ON_BATCH.replace("test: {input", "keep: 2h\n        test: {input")
-    assert steps(configured(kept)) == ["share", "validate", "make_room", "deploy", "invoke", "shift", "retire"]
+    assert steps(configured(kept)) == [*first, "make_room", "deploy", "invoke", "shift", "retire"]
     without = ON_BATCH.replace("test: {input: sample:1}", "after: []")
-    assert steps(configured(without)) == ["share", "validate", "deploy", "shift", "retire"]
+    assert steps(configured(without)) == [*first, "deploy", "shift", "retire"]
 
 
 def test_an_online_stage_has_the_plan_that_it_had(configured: Configured) -> None:

@@ -141,7 +141,7 @@ def test_a_process_that_is_killed_between_the_list_and_the_lane_leaves_nothing_t
     processes = multiprocessing.get_context("spawn")
     process = processes.Process(target=request_and_be_killed, args=(storage_account, table.table_name, 2))
     process.start()
-    process.join(60)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL
     assert [partition for partition, _ in rows(table)].count("promotions") > 0
     patient = TablesStore(table)

@@ -205,7 +205,7 @@ def test_of_several_processes_none_overwrites_another(storage_account: str, tabl
         running = [
             processes.submit(request_many, storage_account, table.table_name, writer, many) for writer in range(writers)
         ]
-        conflicts = sum(each.result(timeout=60) for each in running)
+        conflicts = sum(each.result(timeout=300) for each in running)
     (lane,) = TablesStore(table).lanes(None, None, 10, None).lanes
     assert conflicts > 0
     assert TablesStore(table).load(KEY, None)[1] == len(lane.promotions) == writers * many

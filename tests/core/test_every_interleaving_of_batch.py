@@ -17,7 +17,7 @@ BATCH = ("batch_endpoint", "test")
 
 def test_its_plan_has_the_test_in_place_of_smoke_requests() -> None:
     planned = [step.plan.name for step in a_promotion("1", ONE_STAGE, asked=BATCH).stages[0].steps]
-    assert planned == ["share", "validate", "deploy", "invoke", "shift", "retire"]
+    assert planned == ["share", "validate", "check_capacity", "deploy", "invoke", "shift", "retire"]
 
 
 def test_each_interleaving_ends_with_the_newer_version() -> None:

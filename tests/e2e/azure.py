@@ -23,10 +23,10 @@ with warnings.catch_warnings():
     from azure.ai.ml.entities import Job, Model
     from azure.ai.ml.exceptions import MlException
 
-#: The longest wait for anything, in seconds.
-DEADLINE = 60.0
-#: How long a call is held: longer than everything needs to get there, shorter than the SDKs wait.
-HELD_SECONDS = 55
+#: The longest wait for anything, in seconds. It only ends a test that hangs: a busy machine may be very slow.
+DEADLINE = 300.0
+#: The longest time for which a call is held. The app itself waits for a minute, its copy in `held_app.py` for longer.
+HELD_SECONDS = 500
 #: What the SDK raises if Azure does not answer, or refuses.
 SDK_FAULTS = (AzureError, MlException, OSError)
 ANSWERED_BY = "azureml-model-deployment"
@@ -153,6 +153,19 @@ class Azure:
         """The share of each deployment that has any, in per cent; None without such an endpoint."""
         found = await self.call("GET", self._endpoint(environment, endpoint))
         return {name: share for name, share in found["properties"]["traffic"].items() if share} if found else None
+
+    async def shares_of(self, environment: str, endpoint: str) -> dict[str, int]:
+        """What each version of the model gets, in per cent, once no change of the endpoint is under way."""
+
+        async def settled() -> dict[str, int] | None:
+            found = await self.call("GET", self._endpoint(environment, endpoint))
+            assert found, endpoint
+            properties = found["properties"]
+            return dict(properties["traffic"]) if properties["provisioningState"] == "Succeeded" else None
+
+        traffic = await until(settled, f"no change of {endpoint} is under way")
+        versions = await self.deployments(environment, endpoint)
+        return {versions[name]: share for name, share in traffic.items() if share}
 
     async def models(self, environment: str, endpoint: str) -> dict[str, str]:
         """The id of the model by the name of the deployment."""
@@ -298,7 +311,7 @@ class Azure:
         await self.call("DELETE", "/local/faults")
 
     async def hold(self, method: str, path: str) -> "HeldCall":
-        """Let the next call like this do its work, but hold back its answer."""
+        """Let the next call like this do its work, but hold back its answer until it is released."""
         return HeldCall(self, method, path, await self.fault("late_answer", method, path, HELD_SECONDS))
 
     async def has_struck(self, fault: int) -> bool:
@@ -363,6 +376,16 @@ class HeldCall:
     async def reached(self, seconds: float = DEADLINE) -> None:
         """Wait until somebody has made the call."""
         await until(lambda: self._azure.has_struck(self._fault), f"{self._method} {self._path}", seconds)
+
+    async def release(self) -> None:
+        """Let the answer go."""
+        await self._azure.call("DELETE", f"/local/faults/{self._fault}")
+
+    async def next(self) -> "HeldCall":
+        """The next call like this, which is held instead: this one is released."""
+        following = await self._azure.hold(self._method, self._path)
+        await self.release()
+        return following
 
     async def is_under_way(self) -> bool:
         """Whether somebody has made the call and still waits for the answer."""

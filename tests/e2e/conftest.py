@@ -23,8 +23,8 @@ from tests.signing_in import SIGN_IN
 REPOSITORY = Path(__file__).parents[2]
 #: A message that a killed app had received is delivered again after this time.
 LOCK_DURATION = "PT3S"
-#: Seconds that a test may take, with the start of the cloud and what the module prepares.
-TIME_LIMIT = 300
+#: Seconds that a test may take, with the start of the cloud and what the module prepares. They only end one that hangs.
+TIME_LIMIT = 1800
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,16 @@ class Cloud:
     azure: Azure
     promotions: Promoting
     http: aiohttp.ClientSession
+
+    async def run_timer(self, function: str) -> None:
+        """Start a function of the app that a timer starts otherwise, as soon as the app is there."""
+        functions = self.parts.addresses["functions"]
+        url, headers = (
+            f"{functions['url']}/admin/functions/{function}",
+            {"x-functions-key": functions["keys"]["master"]},
+        )
+        async with self.http.post(url, headers=headers, json={"input": ""}) as answer:
+            assert answer.status == 202, await answer.text()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,6 +85,13 @@ def describe(configuration: str, *environments: str, workers: Sequence[str] = ()
         "app": {"folder": str(REPOSITORY), "settings": settings},
     }
     return Description.model_validate(content | more)
+
+
+def without_timers(described: Description, *timers: str) -> Description:
+    """The same local cloud, whose app runs these functions only when a test asks for it (`Cloud.run_timer`)."""
+    assert described.app is not None
+    settings = {**described.app.settings, **{f"AzureWebJobs.{timer}.Disabled": "true" for timer in timers}}
+    return described.model_copy(update={"app": described.app.model_copy(update={"settings": settings})})
 
 
 def describe_tiny(**more: Any) -> Description:

@@ -12,8 +12,8 @@ from mlpromote.statuses import ENDED
 from tests.e2e.azure import until
 from tests.signing_in import bearer
 
-#: Seconds for a promotion. Apps that import the SDK at its first step take minutes on a busy machine.
-LONGEST = 240.0
+#: Seconds for a promotion. An app that was killed waits for minutes before it asks again.
+LONGEST = 900.0
 LOOK_AGAIN = 0.5
 
 

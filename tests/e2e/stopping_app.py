@@ -1,6 +1,7 @@
 """A copy of the app that stops at named points of publishing, so that it can be killed exactly there.
 
-Only the lines below are added to it; each must find its place in its file exactly once. A point is a file in the folder
+Only the lines below are added to the copy of `held_app.py`; each must find its place in its file exactly once. A point
+is a file in the folder
 `MLPROMOTE_STOPS`: while it is there, whoever comes to the point says so and waits. The copy reads the pointers whenever
 it is asked for them, so that no test has to wait until what it remembers is too old.
 """
@@ -8,7 +9,7 @@ it is asked for them, so that no test has to wait until what it remembers is too
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.chaos import hurried_app
+from tests.e2e import held_app
 from tests.e2e.azure import until
 
 FOLDER = "MLPROMOTE_STOPS"
@@ -30,6 +31,11 @@ _READ = "            self._tell(states)\n"
 _UNPACKED = "            bundle.unpack(files, made)\n"
 _CLASSES = {"sqlite_bundles": "class SqliteBundles", "published": "@dataclass(frozen=True)\nclass SourceState"}
 
+_PUBLISHED = "shared/coordinator/published.py"
+_AT_ONCE = {"REFRESH_SECONDS = 20.0": "REFRESH_SECONDS = 0.0"}
+#: The app reads the pointers whenever it is asked for them.
+AT_ONCE: Mapping[str, Mapping[str, str]] = {_PUBLISHED: _AT_ONCE}
+
 #: By file: the text there, and the text in the copy. The file for a point is named in `_stop`.
 POINTS: Mapping[str, Mapping[str, str]] = {
     "shared/cloud/sqlite_bundles.py": {
@@ -41,17 +47,17 @@ POINTS: Mapping[str, Mapping[str, str]] = {
         "\nclass BundleFolders": f"{_STOP}\nclass BundleFolders",
         _UNPACKED: f'{_UNPACKED}            _stop("unpacked")\n',
     },
-    "shared/coordinator/published.py": {
+    _PUBLISHED: {
         "\nclass Published": f"{_STOP}\nclass Published",
         _READ: f'            _stop("taking-up")\n{_READ}',
-        "REFRESH_SECONDS = 20.0": "REFRESH_SECONDS = 0.0",
+        **_AT_ONCE,
     },
 }
 
 
 def make(target: Path) -> Path:
     """Copy the app into the folder `target`, which must not exist yet. Return the folder."""
-    return hurried_app.make(target, shorter=POINTS)
+    return held_app.make(target, POINTS)
 
 
 class Stops:

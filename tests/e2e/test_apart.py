@@ -32,16 +32,13 @@ from shared.core.messages import (
     Succeeded,
 )
 from shared.http.authorisation import OPERATOR
-from tests.e2e.azure import until
+from tests.e2e.azure import DEADLINE, until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import failure, running_steps
 from tests.e2e.queue_rights import NAMES, QUEUES, SHARED_ACCESS
 from tests.e2e.worker_apps import WorkerApps
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-#: The first step of a worker imports the SDK, which takes long on a busy machine.
-WAITS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +104,7 @@ async def test_a_worker_of_test_that_is_made_to_listen_for_prod_gets_nothing(clo
     await at_prod(cloud, "apart-listening")
     await workers.start("listening", environment="prod", identity="test")
     try:
-        await until(lambda: was_refused(workers, "listening"), "the queue of prod has refused it", WAITS)
+        await until(lambda: was_refused(workers, "listening"), "the queue of prod has refused it")
     finally:
         await workers.stop("listening")
         await workers.start("prod", environment="prod", identity="prod")
@@ -125,7 +122,7 @@ async def test_what_the_worker_of_test_reports_of_a_step_of_prod_changes_nothing
         for body, message_id in forged:
             await send_as_test(cloud, body, message_id)
         ignored = "validate in prod is a step of prod, but the report came from test"
-        await until(lambda: logged(cloud, ignored, len(forged)), "all are ignored", WAITS)
+        await until(lambda: logged(cloud, ignored, len(forged)), "all are ignored")
         assert await cloud.promotions.find("apart-spoken-for", "1") == before
         await nothing_is_in_prod(cloud, "apart-spoken-for")
     finally:
@@ -202,18 +199,18 @@ async def test_a_deployment_deleted_by_hand_on_the_way_back_is_made_again_before
     # The champion's deployment comes back, and the traffic cannot be moved to it for a while.
     busy = await cloud.azure.fault("busy", "PUT", f"*/onlineEndpoints/{model}", count=1000)
     await cloud.promotions.accepted(second["id"], "roll-back", reason="wrong answers", stage="prod")
-    champion = await until(lambda: ready_deployment_of(cloud, model, "1"), "version 1 is deployed again", WAITS)
-    await until(lambda: is_under_way(cloud, model, "restore"), "restore has begun", WAITS)
+    champion = await until(lambda: ready_deployment_of(cloud, model, "1"), "version 1 is deployed again")
+    await until(lambda: is_under_way(cloud, model, "restore"), "restore has begun")
     await cloud.azure.call("DELETE", deployment_path(cloud, model, champion))
     await cloud.azure.call("DELETE", f"/local/faults/{busy}")
     # Its pauses have grown meanwhile.
-    await until(lambda: was_hurried(cloud, second["id"]), "restore is polled now", WAITS)
+    await until(lambda: was_hurried(cloud, second["id"]), "restore is polled now")
 
     async def came_back() -> bool:
         found = await cloud.promotions.find(model, "2")
         return found is not None and found["status"] == "rolled-back"
 
-    await until(came_back, "the rollback has come to its end", WAITS)
+    await until(came_back, "the rollback has come to its end")
     assert await cloud.azure.only_deployment("prod", model) == "1"
     assert await cloud.azure.answer("prod", model, {"x": 1})
 
@@ -286,7 +283,7 @@ async def dead_letter(cloud: Cloud, queue: str) -> str:
             assert answer.status == 200, await answer.text()
             return [each for each in (await answer.json())["value"] if each["what"] == "dead-letter"]
 
-    (found,) = await until(look, f"a dead letter in {queue}", WAITS)
+    (found,) = await until(look, f"a dead letter in {queue}")
     assert found["replay"]["safe"] is False
     return str(found["replay"]["why"])
 
@@ -298,7 +295,7 @@ async def at_prod(cloud: Cloud, model: str) -> Promotion:
         found = await cloud.promotions.find(model, "1")
         return found if found and found["stages"] and running_in_prod(found) else None
 
-    return await until(look, f"{model} waits for the worker of prod", WAITS)
+    return await until(look, f"{model} waits for the worker of prod")
 
 
 def running_in_prod(promotion: Promotion) -> bool:
@@ -314,7 +311,7 @@ async def forge(cloud: Cloud, model: str, from_queue: str, to_queue: str) -> Non
         client.get_queue_receiver(from_queue) as receiver,
         client.get_queue_sender(to_queue) as sender,
     ):
-        (command,) = await receiver.receive_messages(1, max_wait_time=WAITS)
+        (command,) = await receiver.receive_messages(1, max_wait_time=DEADLINE)
         body = b"".join(command.body)
         assert model.encode() in body
         await sender.send_messages(ServiceBusMessage(body, message_id=str(uuid.uuid4()), subject=command.subject))

@@ -13,7 +13,7 @@ from azure.servicebus import ServiceBusMessage, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient
 
 from localcloud.up import Description
-from tests.e2e.azure import until
+from tests.e2e.azure import DEADLINE, until
 from tests.e2e.conftest import Cloud, describe_tiny
 from tests.e2e.events import as_cloud_event, deliver, model_registered, publish
 from tests.e2e.promoting import failure
@@ -145,7 +145,7 @@ async def is_dead_lettered(cloud: Cloud, queue: str, bodies: list[bytes]) -> Non
         await sender.send_messages([ServiceBusMessage(body, message_id=key, subject=key) for key, body in sent.items()])
         found: dict[str, bytes] = {}
         while len(found) < len(sent):
-            letters = await dead_letters.receive_messages(len(sent), max_wait_time=20)
+            letters = await dead_letters.receive_messages(len(sent), max_wait_time=DEADLINE)
             assert letters, f"only {len(found)} dead letters in {queue}"
             for letter in letters:
                 found[str(letter.subject)] = b"".join(letter.body)

@@ -16,8 +16,10 @@ from examples.demo.promotions import Promotion
 from localcloud.up import Description
 from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import HeldCall, client_of, until
+from tests.e2e.catching import caught_in, is_inside
 from tests.e2e.conftest import Cloud, describe
-from tests.e2e.promoting import failure, running_steps
+from tests.e2e.held_app import held, killed
+from tests.e2e.promoting import failure
 from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,14 +27,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 #: By the step that the app is killed in: the call that it makes; NAME stands for the endpoint.
 CAUGHT = {"invoke": ("POST", "*/batch/*/NAME/jobs"), "shift": ("PUT", "*/batchEndpoints/NAME")}
 OTHERS = ("batch-good", "batch-differs", "batch-broken", "batch-moved")
-LONGEST = 120.0
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
     made = describe("tests/e2e/batch/promotion.yml", "dev", "prod", people={"alice": {"roles": [OPERATOR]}})
     prod = made.environments["prod"].model_copy(update={"computes": ("cpu",)})
-    return made.model_copy(update={"environments": {**made.environments, "prod": prod}})
+    described = made.model_copy(update={"environments": {**made.environments, "prod": prod}})
+    return held(described, tmp_path_factory.mktemp("batch") / "app")
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,9 @@ async def batch(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Async
     models = [*OTHERS, *map(model_of, CAUGHT)]
     await asyncio.gather(*(cloud.azure.register(model, "1", "1.0") for model in models))
     await asyncio.gather(*(cloud.promotions.succeeded(model) for model in models))
-    held = dict(zip(CAUGHT, await asyncio.gather(*(bring_into(cloud, step) for step in CAUGHT)), strict=True))
-    caught = {step: await is_inside(cloud, step, call) for step, call in held.items()}
-    await cloud.parts.kill("functions")
-    await cloud.parts.restart("functions")
+    calls = dict(zip(CAUGHT, await asyncio.gather(*(bring_into(cloud, step) for step in CAUGHT)), strict=True))
+    caught = {step: await is_inside(cloud, step, call, model_of(step), "2") for step, call in calls.items()}
+    await killed(cloud)
     yield Batch(cloud, caught)
 
 
@@ -89,13 +90,7 @@ async def bring_into(cloud: Cloud, step: str) -> HeldCall:
     method, path = CAUGHT[step]
     call = await cloud.azure.hold(method, path.replace("NAME", f"{model_of(step)}-scoring"))
     await cloud.azure.register(model_of(step), "2", "1.0")
-    await call.reached(LONGEST)
-    return call
-
-
-async def is_inside(cloud: Cloud, step: str, call: HeldCall) -> bool:
-    found = await cloud.promotions.find(model_of(step), "2")
-    return found is not None and running_steps(found) == [step] and await call.is_under_way()
+    return await caught_in(cloud, step, call, model_of(step), "2")
 
 
 def evidence(promotion: Promotion, step: str) -> Mapping[str, Any]:
@@ -115,7 +110,8 @@ async def test_a_good_candidate_becomes_the_default_and_the_old_one_is_kept(clou
     assert sorted((await batch.versions("batch-good")).values()) == ["1", "2"]
     (stage,) = promotion["stages"]
     assert stage["kept_until"]
-    assert "check_capacity" not in [each["name"] for each in stage["steps"]]
+    taken = evidence(promotion, "check_capacity")
+    assert (taken["instances"], taken["most_nodes"], taken["cores"]) == (1, 1, 4)
     functions = cloud.parts.addresses["functions"]
     url = f"{functions['url']}/api/lineage/prod/batch-good-scoring"
     async with cloud.http.get(url, headers={"x-functions-key": functions["keys"]["default"]}) as answer:
@@ -139,7 +135,7 @@ async def test_rolling_back_while_it_is_kept_is_one_change_of_the_endpoint(cloud
         found = await cloud.promotions.find("batch-good", "2")
         return found is not None and found["status"] == "rolled-back"
 
-    await until(rolled_back, "the rollback has ended", LONGEST)
+    await until(rolled_back, "the rollback has ended")
     assert await batch.default("batch-good") == "1"
     assert len(await cloud.azure.calls("PUT", "*/batchEndpoints/batch-good-scoring*")) == changes + 1
     assert list((await batch.versions("batch-good")).values()) == ["1"]
@@ -168,7 +164,7 @@ async def test_a_default_that_somebody_moved_is_left_alone_and_named(cloud: Clou
     """They do it while the new deployment is tested."""
     call = await cloud.azure.hold("POST", "*/batch/*/batch-moved-scoring/jobs")
     await cloud.azure.register("batch-moved", "2", "1.0")
-    await call.reached(LONGEST)
+    await call.reached()
     found = await cloud.azure.call("GET", batch.path("batch-moved"))
     versions = await batch.versions("batch-moved")
     assert found
@@ -186,6 +182,7 @@ async def test_a_default_that_somebody_moved_is_left_alone_and_named(cloud: Clou
     properties = {**found["properties"], "defaults": {"deploymentName": "by-hand"}}
     changed = {"location": found["location"], "tags": found["tags"], "properties": properties}
     await cloud.azure.call("PUT", batch.path("batch-moved"), json=changed)
+    await call.release()
     promotion = await cloud.promotions.failed("batch-moved", "2")
     assert "The default of batch endpoint batch-moved-scoring is by-hand" in failure(promotion)["reason"]
     after = await cloud.azure.call("GET", batch.path("batch-moved"))

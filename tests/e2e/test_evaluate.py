@@ -18,8 +18,10 @@ from localcloud.up import Description
 from shared.cloud.azureml_job_files import described
 from shared.worker.manifest import job_digest
 from tests.e2e.azure import client_of
+from tests.e2e.catching import caught_in, is_inside
 from tests.e2e.conftest import Cloud, describe
-from tests.e2e.promoting import failure, running_steps
+from tests.e2e.held_app import held, killed
+from tests.e2e.promoting import failure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,12 +34,13 @@ SERVED = (SUBMITS, FOLLOWS, WORSE)
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
     """Prod's policy has the digest of the job."""
     made = describe("tests/e2e/evaluated/promotion.yml", "dev", "prod")
     assert made.app is not None
     settings = made.app.settings | {"EVALUATION": job_digest(described(FOLDER / "evaluate.yml"))}
-    return made.model_copy(update={"app": made.app.model_copy(update={"settings": settings})})
+    made = made.model_copy(update={"app": made.app.model_copy(update={"settings": settings})})
+    return held(made, tmp_path_factory.mktemp("evaluate") / "app")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
@@ -77,16 +80,12 @@ async def test_a_first_model_is_measured_alone(cloud: Cloud) -> None:
 
 
 async def test_killed_in_the_middle_each_job_runs_once_and_both_models_are_measured(cloud: Cloud) -> None:
-    held = await cloud.azure.hold("PUT", f"*/jobs/{SUBMITS}*")
+    call = await cloud.azure.hold("PUT", f"*/jobs/{SUBMITS}*")
     for model in (SUBMITS, FOLLOWS):
         await cloud.azure.register(model, "2", "0.85")
-    await held.reached()
-    submitting = await cloud.promotions.find(SUBMITS, "2")
-    assert submitting
-    assert running_steps(submitting) == ["evaluate"]
-    assert await held.is_under_way()
-    await cloud.parts.kill("functions")
-    await cloud.parts.restart("functions")
+    call = await caught_in(cloud, "evaluate", call, SUBMITS, "2")
+    assert await is_inside(cloud, "evaluate", call, SUBMITS, "2")
+    await killed(cloud)
     for model in (SUBMITS, FOLLOWS):
         promotion = await cloud.promotions.succeeded(model, "2")
         seen = evidence(promotion, "evaluate")
@@ -109,7 +108,7 @@ async def test_a_worse_model_is_refused_with_both_figures_and_never_deployed(clo
 async def test_a_job_that_hangs_is_given_up_and_cancelled(cloud: Cloud) -> None:
     await cloud.azure.register("hasty-hangs", "1", "hang")
     promotion = await cloud.promotions.failed("hasty-hangs")
-    assert "evaluate did not finish within 15 s" in failure(promotion)["reason"]
+    assert "evaluate did not finish within 30 s" in failure(promotion)["reason"]
     (job,) = await jobs(cloud, promotion)
     assert job["properties"]["status"] in ("CancelRequested", "Canceled")
     assert "hasty-hangs" not in await cloud.azure.endpoints("prod")

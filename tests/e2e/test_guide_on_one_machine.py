@@ -13,7 +13,7 @@ import pytest
 from localcloud.up import Description, read_description
 from tests.e2e.conftest import REPOSITORY, Cloud
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAGE = REPOSITORY / "docs" / "first-model.md"
 CLOUD = REPOSITORY / "examples" / "teams" / "localcloud.yml"

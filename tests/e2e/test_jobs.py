@@ -9,6 +9,7 @@ from azure.ai.ml import Output, command, dsl
 from azure.ai.ml.entities import CommandComponent, Job, PipelineJob, PipelineJobSettings
 
 from examples.demo.promotions import Promotion
+from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud
 from tests.e2e.events import publish, run_completed
 from tests.e2e.promoting import failure
@@ -31,7 +32,8 @@ pathlib.Path("model.txt").write_text("early")
 text = {"text": "model.txt"}
 with mlflow.start_run():
     mlflow.pyfunc.log_model(name="model", python_model=Same(), artifacts=text, registered_model_name="tiny-early")
-    time.sleep(10)
+    while not pathlib.Path("MAY_END").exists():
+        time.sleep(0.1)
     mlflow.log_metric("logged last", 1)
 """
 TRAIN = "echo trained > ${{outputs.model}}/model.txt"
@@ -78,14 +80,24 @@ async def test_a_pipeline_job_is_registered_as_a_whole_and_its_children_start_no
 async def test_a_model_that_a_job_registers_while_it_runs_is_promoted_at_the_jobs_end(
     cloud: Cloud, tmp_path: Path
 ) -> None:
-    (tmp_path / "train.py").write_text(REGISTERS_EARLY)
-    early = training("early", "python train.py", code=tmp_path, experiment="tiny-trials")
-    assert await cloud.azure.run(early) == "Completed"
+    may_end, code = tmp_path / "may-end", tmp_path / "code"
+    code.mkdir()
+    (code / "train.py").write_text(REGISTERS_EARLY.replace("MAY_END", str(may_end)))
+    early = training("early", "python train.py", code=code, experiment="tiny-trials")
+    job = asyncio.create_task(cloud.azure.run(early))
+    says = "waits for job early, which made the model, to end"
+
+    async def waits() -> bool:
+        found = await cloud.promotions.find("tiny-early", "1")
+        return found is not None and says in {each["text"] for each in found["journal"]}
+
+    await until(waits, f"the promotion {says}")
+    may_end.touch()
+    assert await job == "Completed"
     promotion = await cloud.promotions.succeeded("tiny-early")
     share = promotion["stages"][0]["steps"][0]
     assert share["evidence"]["job"]["status"] == "Completed"
     assert share["evidence"]["metrics"] == {"logged last": 1.0}
-    assert "waits for job early, which made the model, to end" in {each["text"] for each in promotion["journal"]}
 
 
 async def test_a_job_of_another_experiment_starts_nothing(cloud: Cloud) -> None:

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,15 +18,13 @@ from examples.demo.request_loop import RequestLoop
 from localcloud.up import Description
 from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import HeldCall, until
+from tests.e2e.catching import caught_in, is_inside
 from tests.e2e.conftest import Cloud, describe
+from tests.e2e.held_app import ASKS_AGAIN, held, killed
 from tests.e2e.people import People
-from tests.e2e.promoting import journal, running_steps
+from tests.e2e.promoting import journal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-LONGEST = 120.0
-#: Besides promotions that wait for a command that was cut short: it cannot act any more after three minutes.
-WITH_GRACE = 270.0
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,12 @@ class Catch:
     step: str
     method: str
     path: str  #: below the workspace
-    after: str = ""  #: the step during which the call is first watched for; empty: from the beginning
 
 
 TRAFFIC = ("PUT", "onlineendpoints/{model}")
 CATCHES = (
-    Catch("moving-live", "rollout-2", *TRAFFIC, after="rollout-1"),
-    Catch("moving-all", "shift", *TRAFFIC, after="rollout-2"),
+    Catch("moving-live", "rollout-2", *TRAFFIC),
+    Catch("moving-all", "shift", *TRAFFIC),
     Catch("moving-back", "reinstate", "GET", "onlineendpoints/{model}/deployments/*"),
     Catch("judged-one", "rollout-1", "GET", "onlineendpoints/{model}/providers/microsoft.insights/metrics"),
     Catch("monitored-one", "move_monitor", "PUT", "schedules/{model}-drift"),
@@ -49,11 +48,12 @@ CATCHES = (
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
     """Minutes of the metrics last a second."""
     azureml = describe("x", "dev").azureml | {"metrics": {"delay_seconds": 0.5, "minute_seconds": 1}}
     people = {"alice": {"roles": [OPERATOR]}}
-    return describe("tests/e2e/moving/promotion.yml", "dev", "prod", azureml=azureml, people=people)
+    described = describe("tests/e2e/moving/promotion.yml", "dev", "prod", azureml=azureml, people=people)
+    return held(described, tmp_path_factory.mktemp("moving") / "app")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class Aftermath:
 
     caught: Mapping[str, bool]  #: whether the app was inside the step when it was killed
     users: Mapping[str, RequestLoop]
+    #: The share of each version of `moving-live` when it was killed, in per cent.
+    live: Mapping[str, int]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -70,11 +72,11 @@ async def aftermath(cloud: Cloud) -> AsyncIterator[Aftermath]:
     await serve(cloud, "moving-back", "2")
     async with AsyncExitStack() as loops:
         users = {each.model: await loops.enter_async_context(cloud.azure.users("prod", each.model)) for each in CATCHES}
-        held = dict(zip(CATCHES, await asyncio.gather(*(bring_into(cloud, each) for each in CATCHES)), strict=True))
-        caught = {each.model: await is_inside(cloud, each, call) for each, call in held.items()}
-        await cloud.parts.kill("functions")
-        await cloud.parts.restart("functions")
-        yield Aftermath(caught, users)
+        calls = dict(zip(CATCHES, await asyncio.gather(*(bring_into(cloud, each) for each in CATCHES)), strict=True))
+        caught = {each.model: await is_inside(cloud, each.step, call, each.model, "2") for each, call in calls.items()}
+        live = await cloud.azure.shares_of("prod", "moving-live")
+        await killed(cloud)
+        yield Aftermath(caught, users, live)
 
 
 async def serve(cloud: Cloud, model: str, version: str) -> None:
@@ -84,31 +86,14 @@ async def serve(cloud: Cloud, model: str, version: str) -> None:
 
 async def bring_into(cloud: Cloud, catch: Catch) -> HeldCall:
     """Bring the promotion into the middle of the step."""
-    if catch.step != "reinstate":
-        await cloud.azure.register(catch.model, "2")
-    if catch.after:
-        await until(lambda: has_its_share(cloud, catch), f"{catch.model} is in {catch.after}", LONGEST)
     call = await cloud.azure.hold(catch.method, f"*/{catch.path.format(model=catch.model)}")
     if catch.step == "reinstate":
         found = await cloud.promotions.find(catch.model, "2")
         assert found is not None
         await People(cloud).ask("alice", f"promotions/{found['id']}/roll-back")
-    await call.reached(LONGEST)
-    return call
-
-
-async def has_its_share(cloud: Cloud, catch: Catch) -> bool:
-    """Whether the step before has moved its traffic, so that the next change is not its own."""
-    found = await cloud.promotions.find(catch.model, "2")
-    if found is None or running_steps(found) != [catch.after]:
-        return False
-    (stage,) = found["stages"]
-    return any(step["name"] == catch.after and "gets" in step["says"] for step in stage["steps"])
-
-
-async def is_inside(cloud: Cloud, catch: Catch, call: HeldCall) -> bool:
-    found = await cloud.promotions.find(catch.model, "2")
-    return found is not None and running_steps(found) == [catch.step] and await call.is_under_way()
+    else:
+        await cloud.azure.register(catch.model, "2")
+    return await caught_in(cloud, catch.step, call, catch.model, "2")
 
 
 async def ended(cloud: Cloud, aftermath: Aftermath, model: str) -> Promotion:
@@ -116,39 +101,39 @@ async def ended(cloud: Cloud, aftermath: Aftermath, model: str) -> Promotion:
     return await cloud.promotions.ended(model, "2")
 
 
-async def waits_for_the_shift(cloud: Cloud, aftermath: Aftermath, model: str) -> Promotion:
-    """The promotion, once its last step of the rollout has succeeded: the next one waits until no command from before
-    the crash can change the traffic any more, which takes minutes."""
-    assert aftermath.caught[model]
-
-    async def look() -> Promotion | None:
-        found = await cloud.promotions.find(model, "2")
-        waited = [wait["for"] for wait in found["waits"]] if found else []
-        return found if waited == ["an unanswered command to expire before shift starts"] else None
-
-    return await until(look, f"the rollout of {model} has ended, and the shift waits", LONGEST)
+async def succeeded(cloud: Cloud, aftermath: Aftermath, model: str) -> Promotion:
+    promotion = await ended(cloud, aftermath, model)
+    assert promotion["status"] == "succeeded", promotion["reason"]
+    return promotion
 
 
-async def test_a_share_that_nobody_heard_of_counts(cloud: Cloud, aftermath: Aftermath) -> None:
-    promotion = await waits_for_the_shift(cloud, aftermath, "moving-live")
+def step(promotion: Promotion, name: str) -> Mapping[str, Any]:
+    (stage,) = promotion["stages"]
+    return dict(next(each for each in stage["steps"] if each["name"] == name))
+
+
+async def test_a_share_that_nobody_heard_of_counts_and_the_next_waits_until_it_can_no_longer_be_taken_back(
+    cloud: Cloud, aftermath: Aftermath
+) -> None:
+    assert aftermath.live == {"1": 70, "2": 30}
+    promotion = await succeeded(cloud, aftermath, "moving-live")
     assert journal(promotion).count("step-succeeded rollout-2") == 1
-    versions = await cloud.azure.deployments("prod", "moving-live")
-    traffic = await cloud.azure.traffic("prod", "moving-live") or {}
-    assert {versions[name]: share for name, share in traffic.items()} == {"1": 70, "2": 30}
+    # Version 1: the endpoint and its traffic. Version 2: the mirror, 30 %, everything.
+    assert len(await cloud.azure.calls("PUT", "*/onlineEndpoints/moving-live")) == 2 + 3
+    assert await cloud.azure.shares_of("prod", "moving-live") == {"2": 100}
+    cut_short, next_one = step(promotion, "rollout-2")["started"], step(promotion, "shift")["started"]
+    assert datetime.fromisoformat(next_one) - datetime.fromisoformat(cut_short) >= ASKS_AGAIN
 
 
 async def test_all_traffic_that_nobody_heard_of_counts_once(cloud: Cloud, aftermath: Aftermath) -> None:
-    promotion = await ended(cloud, aftermath, "moving-all")
-    assert promotion["status"] == "succeeded", promotion["reason"]
+    promotion = await succeeded(cloud, aftermath, "moving-all")
     assert journal(promotion).count("step-succeeded shift") == 1
-    # Version 1: the endpoint and its traffic. Version 2: the mirror, 30 %, everything.
     assert len(await cloud.azure.calls("PUT", "*/onlineEndpoints/moving-all")) == 2 + 3
 
 
 async def test_figures_that_were_not_judged_are_judged_after_the_crash(cloud: Cloud, aftermath: Aftermath) -> None:
-    promotion = await waits_for_the_shift(cloud, aftermath, "judged-one")
-    (stage,) = promotion["stages"]
-    live = next(step["evidence"]["seen"]["live"] for step in stage["steps"] if step["name"] == "rollout-1")
+    promotion = await succeeded(cloud, aftermath, "judged-one")
+    live = step(promotion, "rollout-1")["evidence"]["seen"]["live"]
     assert live["candidate"]["deployment"] != live["champion"]["deployment"]
     assert live["champion"]["requests"] > 0
     assert (live["candidate"]["errors"], live["champion"]["errors"]) == (0, 0)
@@ -165,7 +150,7 @@ async def test_the_monitor_follows_all_the_same(cloud: Cloud, aftermath: Afterma
         versions = await cloud.azure.deployments("prod", "monitored-one")
         return versions.get(target.rpartition("/")[2]) == "2"
 
-    await until(follows, "the monitor watches version 2", LONGEST)
+    await until(follows, "the monitor watches version 2")
     promotion = await cloud.promotions.ended("monitored-one", "2")
     assert promotion["status"] == "succeeded", promotion["reason"]
     assert "step-failed move_monitor" not in journal(promotion)
@@ -178,7 +163,7 @@ async def test_a_rollback_that_had_only_begun_goes_on_to_its_end(cloud: Cloud, a
         found = await cloud.promotions.find("moving-back", "2")
         return found is not None and found["status"] == "rolled-back"
 
-    await until(is_back, "version 1 serves again", WITH_GRACE)
+    await until(is_back, "version 1 serves again")
     assert await cloud.azure.only_deployment("prod", "moving-back") == "1"
 
 

@@ -6,7 +6,6 @@ All three are caught, and the app is killed once.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,14 @@ import pytest_asyncio
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
 from tests.e2e.azure import client_of, until
+from tests.e2e.catching import caught_in, is_inside
 from tests.e2e.conftest import Cloud, describe
+from tests.e2e.held_app import held, killed
 from tests.e2e.promoting import journal, running_steps
-from tests.e2e.test_pipelines import CURATED, WAITS
+from tests.e2e.test_pipelines import CURATED
 from tests.rows_pipeline import code_in, register_rows, submit
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: By route: the step in which its promotion is caught, and the call that is held.
 CAUGHT = {
@@ -30,7 +31,6 @@ CAUGHT = {
     "cancels": ("cancel_job", "POST", "*/jobs/cancels-*/cancel"),
     "withdraws": ("withdraw", "GET", "*/ws-prod/models/tiny-withdraws/versions*"),
 }
-REACHED_WITHIN = 60
 #: Of the data set on which the pipeline does not come to an end.
 ENDLESS = 1000
 WAITS_LONG = f"import time\nif len(rows) >= {ENDLESS}: time.sleep(600)\n"
@@ -46,9 +46,10 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
     people = {"alice": {"roles": ["Promotion.Operator"]}}
-    return describe("tests/e2e/killed/backwards.yml", "dev", "prod", people=people)
+    described = describe("tests/e2e/killed/backwards.yml", "dev", "prod", people=people)
+    return held(described, tmp_path_factory.mktemp("backwards") / "app")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -65,20 +66,16 @@ async def aftermath(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> A
     jobs["cancels"] = await asyncio.to_thread(submit, cloud.azure.dev, code, CURATED, 1.2, "cancels")
     cancelled = await running(cloud, "cancels", jobs["cancels"], "run")
 
-    held = {route: await cloud.azure.hold(*call[1:]) for route, call in CAUGHT.items()}
+    calls = {route: await cloud.azure.hold(*call[1:]) for route, call in CAUGHT.items()}
     jobs["compares"] = await asyncio.to_thread(submit, cloud.azure.dev, code, CURATED, 1.3, "compares")
-    with suppress(AssertionError):
-        await held["compares"].reached(WAITS)
     await cloud.promotions.accepted(cancelled["id"], "cancel", reason="a test")
     await cloud.promotions.accepted(second["id"], "roll-back", reason="a test")
     caught = {}
-    for route, call in held.items():
-        with suppress(AssertionError):
-            await call.reached(REACHED_WITHIN)
-        steps = running_steps(await found(cloud, route, jobs[route]))
-        caught[route] = steps == [CAUGHT[route][0]] and await call.is_under_way()
-    await cloud.parts.kill("functions")
-    await cloud.parts.restart("functions")
+    for route, held_first in calls.items():
+        step, promotion = CAUGHT[route][0], (route, jobs[route], "pipeline")
+        call = await caught_in(cloud, step, held_first, *promotion)
+        caught[route] = await is_inside(cloud, step, call, *promotion)
+    await killed(cloud)
     ends = {route: await cloud.promotions.ended(route, job, "pipeline") for route, job in jobs.items()}
     yield Aftermath(caught, ends, first)
 
@@ -92,7 +89,7 @@ async def served(cloud: Cloud, code: Path, loss: float) -> Promotion:
 
 
 async def found(cloud: Cloud, route: str, job: str) -> Promotion:
-    return await until(lambda: cloud.promotions.find(route, job, "pipeline"), f"the promotion of {job}", WAITS)
+    return await until(lambda: cloud.promotions.find(route, job, "pipeline"), f"the promotion of {job}")
 
 
 async def running(cloud: Cloud, route: str, job: str, step: str) -> Promotion:
@@ -105,7 +102,7 @@ async def running(cloud: Cloud, route: str, job: str, step: str) -> Promotion:
         there = await cloud.azure.job("prod", f"{promotion['id']}-prod-run-1")
         return promotion if there and there["status"] == "Running" else None
 
-    return await until(look, f"the step {step} of {job}", WAITS)
+    return await until(look, f"the step {step} of {job}")
 
 
 @pytest.mark.parametrize(("route", "status"), list(zip(CAUGHT, ("succeeded", "cancelled", "rolled-back"), strict=True)))

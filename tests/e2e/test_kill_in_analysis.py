@@ -13,24 +13,26 @@ import pytest_asyncio
 
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
-from tests.e2e.azure import HeldCall, until
+from tests.e2e.azure import DEADLINE, HeldCall, until
+from tests.e2e.catching import caught_in
 from tests.e2e.conftest import Cloud, describe
-from tests.e2e.promoting import journal, running_steps
+from tests.e2e.held_app import held, killed
+from tests.e2e.promoting import journal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REPLAYED, COMPARED = "thin-killed", "compared-killed"
-LONGEST = 120.0
 #: What the replay asks before it reads what was recorded, and how a job is submitted.
 SECRETS = ("POST", "*/workspaces/ws-prod/datastores/*/listsecrets")
 JOB = ("PUT", "*/workspaces/ws-prod/jobs/*")
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
     """Minutes of the metrics last a second."""
     azureml = describe("x", "dev").azureml | {"metrics": {"delay_seconds": 0.5, "minute_seconds": 1}}
-    return describe("tests/e2e/thin/promotion.yml", "dev", "prod", azureml=azureml)
+    described = describe("tests/e2e/thin/promotion.yml", "dev", "prod", azureml=azureml)
+    return held(described, tmp_path_factory.mktemp("analysis") / "app")
 
 
 @dataclass(frozen=True)
@@ -51,31 +53,21 @@ async def found(cloud: Cloud) -> AsyncIterator[Judged]:
     async with AsyncExitStack() as loops:
         async with cloud.azure.users("prod", REPLAYED, {"number": 2}, pause_seconds=0.05) as users:
             (deployment,) = await cloud.azure.deployments("prod", REPLAYED)
-            await users.until_answered(deployment, 10, LONGEST)
+            await users.until_answered(deployment, 10, DEADLINE)
         await loops.enter_async_context(cloud.azure.users("prod", COMPARED, {"number": 2}, pause_seconds=0.05))
         submitted = await in_the_middle(cloud, COMPARED, *JOB)
         recorded = await in_the_middle(cloud, REPLAYED, *SECRETS)
         assert await submitted.is_under_way()
         assert await recorded.is_under_way()
-        await cloud.parts.kill("functions")
-        await cloud.parts.restart("functions")
+        await killed(cloud)
         yield Judged(await judged(cloud, REPLAYED), await judged(cloud, COMPARED))
 
 
 async def in_the_middle(cloud: Cloud, model: str, method: str, path: str) -> HeldCall:
-    """Register version 2, and hold the first such call once it has its share of the traffic."""
-    await cloud.azure.register(model, "2")
-
-    async def has_its_share() -> bool:
-        return len(await cloud.azure.traffic("prod", model) or {}) == 2
-
-    await until(has_its_share, f"version 2 of {model} gets its share", LONGEST)
+    """Register version 2, and hold the first such call of the step that judges it."""
     call = await cloud.azure.hold(method, path)
-    await call.reached(LONGEST)
-    found = await cloud.promotions.find(model, "2")
-    assert found is not None
-    assert running_steps(found) == ["rollout-1"]
-    return call
+    await cloud.azure.register(model, "2")
+    return await caught_in(cloud, "rollout-1", call, model, "2")
 
 
 async def judged(cloud: Cloud, model: str) -> Promotion:
@@ -84,7 +76,7 @@ async def judged(cloud: Cloud, model: str) -> Promotion:
         ended = {"step-succeeded rollout-1", "step-failed rollout-1"}
         return found if found is not None and ended.intersection(journal(found)) else None
 
-    return await until(look, f"version 2 of {model} was judged", LONGEST)
+    return await until(look, f"version 2 of {model} was judged")
 
 
 def live(promotion: Promotion) -> dict[str, Any]:

@@ -7,7 +7,6 @@ submitted and another's model is being registered.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +16,11 @@ import pytest_asyncio
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
 from tests.e2e.azure import HeldCall, client_of, until
+from tests.e2e.catching import caught_in, is_inside
 from tests.e2e.conftest import Cloud, describe
-from tests.e2e.promoting import journal, running_steps
-from tests.e2e.test_pipelines import CURATED, WAITS, approve
+from tests.e2e.held_app import held, killed
+from tests.e2e.promoting import journal
+from tests.e2e.test_pipelines import CURATED, approve
 from tests.rows_pipeline import code_in, register_rows, submit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,7 +35,6 @@ CAUGHT = {
 }
 #: They are killed together. Those of the second wait for approval first.
 FIRST, SECOND = ("rebuilds", "inspects", "shares"), ("runs", "registers")
-REACHED_WITHIN = 50
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
     people = {"alice": {}, "bob": {"roles": ["Promotion.Approver"]}}
-    return describe("tests/e2e/killed/promotion.yml", "dev", "prod", people=people)
+    described = describe("tests/e2e/killed/promotion.yml", "dev", "prod", people=people)
+    return held(described, tmp_path_factory.mktemp("pipelines") / "app")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -61,13 +62,13 @@ async def aftermath(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> A
     jobs = {route: await submitted(cloud, code, route) for route in SECOND}
     for route, job in jobs.items():
         await waits_for_approval(cloud, route, job)
-    held = await hold(cloud, FIRST)
+    calls = await hold(cloud, FIRST)
     jobs |= {route: await submitted(cloud, code, route) for route in FIRST}
-    caught = await killed_inside(cloud, held, jobs)
-    held = await hold(cloud, SECOND)
+    caught = await killed_inside(cloud, calls, jobs)
+    calls = await hold(cloud, SECOND)
     for route in SECOND:
         await approve(cloud, (await found(cloud, route, jobs[route]))["id"])
-    caught |= await killed_inside(cloud, held, jobs)
+    caught |= await killed_inside(cloud, calls, jobs)
     ends = [await cloud.promotions.ended(route, job, "pipeline") for route, job in jobs.items()]
     yield Aftermath(caught, dict(zip(jobs, ends, strict=True)))
 
@@ -82,22 +83,19 @@ async def hold(cloud: Cloud, routes: tuple[str, ...]) -> dict[str, HeldCall]:
     return {route: await cloud.azure.hold(*CAUGHT[route][1:]) for route in routes}
 
 
-async def killed_inside(cloud: Cloud, held: Mapping[str, HeldCall], jobs: Mapping[str, str]) -> dict[str, bool]:
+async def killed_inside(cloud: Cloud, calls: Mapping[str, HeldCall], jobs: Mapping[str, str]) -> dict[str, bool]:
     """Kills the app once it has made the calls, and starts it again."""
-    for call in held.values():
-        with suppress(AssertionError):
-            await call.reached(REACHED_WITHIN)
     caught = {}
-    for route, call in held.items():
-        steps = running_steps(await found(cloud, route, jobs[route]))
-        caught[route] = steps == [CAUGHT[route][0]] and await call.is_under_way()
-    await cloud.parts.kill("functions")
-    await cloud.parts.restart("functions")
+    for route, first in calls.items():
+        step, promotion = CAUGHT[route][0], (route, jobs[route], "pipeline")
+        call = await caught_in(cloud, step, first, *promotion)
+        caught[route] = await is_inside(cloud, step, call, *promotion)
+    await killed(cloud)
     return caught
 
 
 async def found(cloud: Cloud, route: str, job: str) -> Promotion:
-    return await until(lambda: cloud.promotions.find(route, job, "pipeline"), f"the promotion of {job}", WAITS)
+    return await until(lambda: cloud.promotions.find(route, job, "pipeline"), f"the promotion of {job}")
 
 
 async def waits_for_approval(cloud: Cloud, route: str, job: str) -> None:
@@ -105,10 +103,9 @@ async def waits_for_approval(cloud: Cloud, route: str, job: str) -> None:
         promotion = await cloud.promotions.find(route, job, "pipeline")
         return bool(promotion and promotion["waits"] and "approval" in promotion["waits"][0]["for"])
 
-    await until(look, f"the promotion of {job} waits for approval", WAITS)
+    await until(look, f"the promotion of {job} waits for approval")
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("route", CAUGHT)
 async def test_a_promotion_goes_on_to_its_end_with_each_step_done_once(aftermath: Aftermath, route: str) -> None:
     step = CAUGHT[route][0]

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 import pytest_asyncio
@@ -16,8 +17,10 @@ from examples.demo.request_loop import RequestLoop
 from localcloud.up import Description
 from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import HeldCall, until
+from tests.e2e.catching import caught_in, is_inside
 from tests.e2e.conftest import Cloud, describe
-from tests.e2e.promoting import journal, running_steps
+from tests.e2e.held_app import ASKS_AGAIN, held, killed
+from tests.e2e.promoting import journal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,7 +32,6 @@ CAUGHT = {
     "retire": ("2", "DELETE", "*/onlineendpoints/NAME/deployments/*"),
     "make_room": ("3", "DELETE", "*/onlineendpoints/NAME/deployments/*"),
 }
-LONGEST = 120.0
 
 
 def model_of(step: str) -> str:
@@ -37,9 +39,10 @@ def model_of(step: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
     people = {"alice": {"roles": [OPERATOR]}}
-    return describe("tests/e2e/rolling/promotion.yml", "dev", "prod", people=people)
+    described = describe("tests/e2e/rolling/promotion.yml", "dev", "prod", people=people)
+    return held(described, tmp_path_factory.mktemp("rollouts") / "app")
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,11 @@ async def aftermath(cloud: Cloud) -> AsyncIterator[Aftermath]:
     await asyncio.gather(*(serve(cloud, step, "2") for step in ("retire", "make_room")))
     async with AsyncExitStack() as loops:
         users = {step: await loops.enter_async_context(cloud.azure.users("prod", model_of(step))) for step in CAUGHT}
-        held = dict(zip(CAUGHT, await asyncio.gather(*(bring_into(cloud, step) for step in CAUGHT)), strict=True))
-        caught = {step: await is_inside(cloud, step, call) for step, call in held.items()}
-        await cloud.parts.kill("functions")
-        await cloud.parts.restart("functions")
+        calls = dict(zip(CAUGHT, await asyncio.gather(*(bring_into(cloud, step) for step in CAUGHT)), strict=True))
+        caught = {
+            step: await is_inside(cloud, step, call, model_of(step), CAUGHT[step][0]) for step, call in calls.items()
+        }
+        await killed(cloud)
         yield Aftermath(caught, users)
 
 
@@ -73,37 +77,15 @@ async def bring_into(cloud: Cloud, step: str) -> HeldCall:
     """Bring the promotion into the middle of the step."""
     version, method, path = CAUGHT[step]
     model = model_of(step)
+    call = await cloud.azure.hold(method, path.replace("NAME", model))
     if step == "retire":
-        call = await cloud.azure.hold(method, path.replace("NAME", model))
         await cloud.promotions.accepted(await promotion_of(cloud, step), "retire", reason="it costs money")
-    elif step in ("restore", "watch"):
-        await cloud.azure.register(model, version)
-        await until(
-            lambda: is_in(cloud, step, "rollout-2" if step == "restore" else "watch"), f"{step} can begin", LONGEST
-        )
-        if step == "restore":
-            await until(lambda: gets_a_share(cloud, model), "version 2 gets its share", LONGEST)
-        call = await cloud.azure.hold(method, path.replace("NAME", model))
-        if step == "restore":
-            await cloud.promotions.accepted(await promotion_of(cloud, step), "cancel", reason="wrong answers")
     else:
-        call = await cloud.azure.hold(method, path.replace("NAME", model))
         await cloud.azure.register(model, version)
-    await call.reached(LONGEST)
-    return call
-
-
-async def gets_a_share(cloud: Cloud, model: str) -> bool:
-    return len(await cloud.azure.traffic("prod", model) or {}) == 2
-
-
-async def is_in(cloud: Cloud, step: str, wanted: str) -> bool:
-    found = await cloud.promotions.find(model_of(step), CAUGHT[step][0])
-    return found is not None and running_steps(found) == [wanted]
-
-
-async def is_inside(cloud: Cloud, step: str, call: HeldCall) -> bool:
-    return await is_in(cloud, step, step) and await call.is_under_way()
+    if step == "restore":
+        call = await caught_in(cloud, "rollout-2", call, model, version)
+        await cloud.promotions.accepted(await promotion_of(cloud, step), "cancel", reason="wrong answers")
+    return await caught_in(cloud, step, call, model, version)
 
 
 async def promotion_of(cloud: Cloud, step: str) -> str:
@@ -120,19 +102,15 @@ async def ended(cloud: Cloud, aftermath: Aftermath, step: str) -> Promotion:
 async def test_a_share_that_nobody_heard_of_counts_and_no_later_one_can_be_taken_back(
     cloud: Cloud, aftermath: Aftermath
 ) -> None:
-    """The next step waits until the command that was cut short can no longer act, which takes minutes."""
-    assert aftermath.caught["rollout-1"]
-
-    async def waits() -> bool:
-        found = await cloud.promotions.find(model_of("rollout-1"), "2")
-        waited = [wait["for"] for wait in found["waits"]] if found else []
-        return waited == ["an unanswered command to expire before rollout-2 starts"]
-
-    await until(waits, "rollout-1 has succeeded, and rollout-2 waits", LONGEST)
-    found = await cloud.promotions.find(model_of("rollout-1"), "2")
-    assert found is not None
-    assert [line for line in journal(found) if line.endswith("rollout-1")].count("step-succeeded rollout-1") == 1
-    assert len(await cloud.azure.calls("PUT", "*/onlineEndpoints/timed-rollout-1")) == 2 + 1, "two for version 1"
+    """The next step waits until the command that was cut short can no longer act."""
+    promotion = await ended(cloud, aftermath, "rollout-1")
+    assert promotion["status"] == "succeeded", promotion["reason"]
+    assert [line for line in journal(promotion) if line.endswith("rollout-1")].count("step-succeeded rollout-1") == 1
+    puts = await cloud.azure.calls("PUT", "*/onlineEndpoints/timed-rollout-1")
+    assert len(puts) == 2 + 3, "two for version 1; the mirror, 30 % and everything for version 2"
+    (stage,) = promotion["stages"]
+    started = {each["name"]: datetime.fromisoformat(each["started"]) for each in stage["steps"] if each["started"]}
+    assert started["rollout-2"] - started["rollout-1"] >= ASKS_AGAIN
 
 
 async def test_a_way_back_from_a_rollout_goes_on_to_its_end(cloud: Cloud, aftermath: Aftermath) -> None:
@@ -153,7 +131,7 @@ async def test_what_was_kept_is_removed_in_the_end(cloud: Cloud, aftermath: Afte
     async def removed() -> bool:
         return list((await cloud.azure.deployments("prod", model_of("retire"))).values()) == ["2"]
 
-    await until(removed, "only version 2 is left", LONGEST)
+    await until(removed, "only version 2 is left")
     assert await cloud.azure.only_deployment("prod", model_of("retire")) == "2"
 
 

@@ -15,9 +15,12 @@ from azure.ai.ml import Output, command
 
 from examples.demo.promotions import Promotion
 from examples.demo.request_loop import RequestLoop
+from localcloud.up import Description
 from tests.e2e.azure import HeldCall
-from tests.e2e.conftest import Cloud
-from tests.e2e.promoting import journal, running_steps
+from tests.e2e.catching import caught_in, is_inside
+from tests.e2e.conftest import Cloud, describe_tiny
+from tests.e2e.held_app import held, killed
+from tests.e2e.promoting import journal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,16 +40,19 @@ CALLS = {
 FORWARD = ("share", "validate", "check_capacity", "deploy", "smoke", "shift", "retire")
 BACK = ("remove", "restore")
 TRAINED = "tiny-trained"
-#: Within this time, every promotion reaches its step, and those that got there first are still held.
-REACHED_WITHIN = 45
 #: The answer to shifting comes later than the route's time limit for it.
-LATE_SECONDS = 11
+LATE_SECONDS = 21
 
 
 def model_of(step: str) -> str:
     """The model whose promotion is caught in a step."""
     name = step.replace("_", "-")
     return f"hasty-{name}" if step == "restore" else f"tiny-{name}"
+
+
+@pytest.fixture(scope="module")
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
+    return held(describe_tiny(), tmp_path_factory.mktemp("killed") / "app")
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,9 @@ async def aftermath(cloud: Cloud) -> AsyncIterator[Aftermath]:
     await asyncio.gather(*(serve_first_version(cloud, step) for step in CALLS))
     async with AsyncExitStack() as loops:
         users = {step: await loops.enter_async_context(cloud.azure.users("prod", model_of(step))) for step in CALLS}
-        held = await hold_all(cloud)
-        caught = {step: await is_inside(cloud, step, call) for step, call in held.items()}
-        await cloud.parts.kill("functions")
-        await cloud.parts.restart("functions")
+        calls = await hold_all(cloud)
+        caught = {step: await is_inside(cloud, step, call, *which(step)) for step, call in calls.items()}
+        await killed(cloud)
         ends = await all_ends(cloud)
     yield Aftermath(caught, ends, users)
 
@@ -86,20 +91,19 @@ async def serve_first_version(cloud: Cloud, step: str) -> None:
 
 
 async def hold_all(cloud: Cloud) -> dict[str, HeldCall]:
-    """The call of every promotion in the middle of its step. One that does not get there does not delay the others."""
+    """The call of every promotion in the middle of its step."""
     azure = cloud.azure
     await azure.fault("late_answer", "PUT", "*/onlineendpoints/hasty-restore", LATE_SECONDS)
-    held = {step: await hold(cloud, step) for step in CALLS if step != "share"}
-    held["register"] = await azure.hold("PUT", f"*/models/{TRAINED}/versions/*")
-    for step in held.keys() & CALLS.keys():
+    calls = {step: await hold(cloud, step) for step in CALLS if step != "share"}
+    calls["register"] = await azure.hold("PUT", f"*/models/{TRAINED}/versions/*")
+    for step in calls.keys() & CALLS.keys():
         await azure.register(model_of(step), "2", "crash" if step == "remove" else None)
     await submit_training(cloud)
-    await asyncio.gather(*(call.reached(REACHED_WITHIN) for call in held.values()), return_exceptions=True)
+    calls = {step: await caught_in(cloud, step, call, *which(step)) for step, call in calls.items()}
     # The address of the registry's import does not name the model, so this one comes last.
-    held["share"] = await hold(cloud, "share")
+    share = await hold(cloud, "share")
     await azure.register(model_of("share"), "2")
-    await asyncio.gather(held["share"].reached(REACHED_WITHIN / 4), return_exceptions=True)
-    return held
+    return {**calls, "share": await caught_in(cloud, "share", share, *which("share"))}
 
 
 async def hold(cloud: Cloud, step: str) -> HeldCall:
@@ -107,11 +111,9 @@ async def hold(cloud: Cloud, step: str) -> HeldCall:
     return await cloud.azure.hold(method, path.replace("NAME", model_of(step)))
 
 
-async def is_inside(cloud: Cloud, step: str, call: HeldCall) -> bool:
-    """Whether the app says that the step is under way, and waits for the answer to its call."""
-    which = (TRAINED, "training", "job") if step == "register" else (model_of(step), "2")
-    promotion = await cloud.promotions.find(*which)
-    return promotion is not None and running_steps(promotion) == [step] and await call.is_under_way()
+def which(step: str) -> tuple[str, str, str]:
+    """The model, the version and the kind of the promotion that is caught in a step."""
+    return (TRAINED, "training", "job") if step == "register" else (model_of(step), "2", "model")
 
 
 async def submit_training(cloud: Cloud) -> None:

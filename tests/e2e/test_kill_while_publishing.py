@@ -17,7 +17,8 @@ from shared.config import bundle
 from shared.ports import Publication
 from tests.e2e import stopping_app
 from tests.e2e.conftest import Cloud, describe
-from tests.e2e.promoting import LONGEST, journal
+from tests.e2e.held_app import killed
+from tests.e2e.promoting import journal
 from tests.e2e.publishing import BROKEN, PEOPLE, Team, again, approve, asked, command, files_of
 from tests.e2e.stopping_app import Stops
 
@@ -171,15 +172,14 @@ async def test_killed_while_a_command_of_the_old_bundle_is_under_way_the_promoti
 ) -> None:
     await cloud.azure.register("churn-kept", "1")
     before = await asked(cloud, "churn-kept")
-    held = await cloud.azure.hold("PUT", "*/onlineendpoints/churn-kept/deployments/*")
+    call = await cloud.azure.hold("PUT", "*/onlineendpoints/churn-kept/deployments/*")
     await approve(cloud, before["id"])
-    await held.reached(LONGEST)
+    await call.reached()
     churn.write(files_of("churn-*", _NEVER))
     newest = (await churn.publish())["published"]["digest"]
     assert await counts(churn) == newest != before["bundle"]
-    assert await held.is_under_way(), "the app deploys from the old bundle"
-    await cloud.parts.kill("functions")
-    await cloud.parts.restart("functions")
+    assert await call.is_under_way(), "the app deploys from the old bundle"
+    await killed(cloud)
     after = await cloud.promotions.succeeded("churn-kept")
     assert (after["bundle"], await counts(churn)) == (before["bundle"], newest)
     assert len(await cloud.azure.deployments("prod", "churn-kept")) == 1
@@ -199,12 +199,11 @@ async def test_killed_as_a_replay_with_other_files_begins_it_validates_them_and_
     churn.write(edited("mended"))
     mended = (await churn.publish())["published"]["digest"]
 
-    held = await cloud.azure.hold("GET", "*/onlineendpoints/churn-again")
+    call = await cloud.azure.hold("GET", "*/onlineendpoints/churn-again")
     assert "scoring/score.py changed" in await again(cloud, failed, "mended")
-    await held.reached(LONGEST)
-    assert await held.is_under_way(), "validate looks at the endpoint"
-    await cloud.parts.kill("functions")
-    await cloud.parts.restart("functions")
+    await call.reached()
+    assert await call.is_under_way(), "validate looks at the endpoint"
+    await killed(cloud)
     waiting = await asked(cloud, "churn-again")
     [stage] = waiting["stages"]
     assert waiting["bundle"] == mended

@@ -34,8 +34,6 @@ from tests.signing_in import bearer
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NAMES = ("dev", "prod")
-#: An app that has just started imports the SDK first, which takes long on a busy machine.
-WAITS = 150.0
 PEOPLE = {name: {"roles": ["Promotion.Approver"]} for name in ("alice", "bob")}
 
 
@@ -80,7 +78,7 @@ class Prod:
                 return None
             return next((each for each in found.get("value", ()) if each["model"] == model), None)
 
-        return await until(look, f"prod asks about {model}", WAITS)
+        return await until(look, f"prod asks about {model}")
 
     async def decide(self, decision: str, request: Mapping[str, Any], person: str) -> int:
         path = f"/{request['promotion']}/{request['stage']}/{decision}"
@@ -209,7 +207,7 @@ async def deploying(cloud: Cloud, model: str) -> RunStep:
         lane, _ = await asyncio.to_thread(store_of(cloud).load, key, None)
         return next((command for command in due(lane) if command.step == APPROVE), None)
 
-    asked = await until(look, f"{model} waits for approval", WAITS)
+    asked = await until(look, f"{model} waits for approval")
     lane, _ = await asyncio.to_thread(store_of(cloud).load, key, asked.promotion)
     [command] = due(decide(lane, answer(asked, Succeeded()), datetime.now(UTC)).lane)
     assert command.step == "deploy"
@@ -246,7 +244,7 @@ async def run(cloud: Cloud, workers: WorkerApps, command: RunStep) -> None:
     async def ran() -> bool:
         return ends() > before
 
-    await until(ran, f"prod has run the forged command for {command.promotion}", WAITS)
+    await until(ran, f"prod has run the forged command for {command.promotion}")
 
 
 async def nothing_is_in_prod(cloud: Cloud, endpoint: str) -> bool:

@@ -18,8 +18,6 @@ from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: An app that has just started imports the SDK first, which takes long on a busy machine.
-WAITS = 200.0
 CURATED = "azureml://registries/azureml/environments/sklearn-1.5/versions/33"
 
 
@@ -55,7 +53,7 @@ async def waiting(cloud: Cloud, job: str) -> Promotion:
         assert not found or found["status"] in ("queued", "running"), found["reason"]
         return None
 
-    return await until(look, f"the promotion of {job} waits for approval", WAITS)
+    return await until(look, f"the promotion of {job} waits for approval")
 
 
 async def approve(cloud: Cloud, promotion: str) -> None:
@@ -95,7 +93,7 @@ async def test_a_pipeline_runs_in_prod_once_somebody_agreed_and_its_model_goes_o
     listed = await cloud.azure.call("GET", path)
     assert listed
     assert [each["name"] for each in listed["value"]] == [made["version"]], "from_jobs and register made two"
-    gone_on = await until(lambda: cloud.promotions.find("tiny-rows", made["version"]), "its model goes on", WAITS)
+    gone_on = await until(lambda: cloud.promotions.find("tiny-rows", made["version"]), "its model goes on")
     assert gone_on["route"] == "rows-models"
 
 

@@ -25,10 +25,10 @@ from examples.demo.promotions import Promotion
 from localcloud.up import Description
 from tests.e2e.azure import client_of, until
 from tests.e2e.conftest import Cloud, describe
-from tests.e2e.test_pipelines import CURATED, WAITS, approve, evidence
+from tests.e2e.test_pipelines import CURATED, approve, evidence
 from tests.rows_pipeline import code_in, register_rows, submit
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MONITOR = "rows-drift"
 
@@ -79,17 +79,7 @@ async def ended(cloud: Cloud, route: str, job: str, count: int) -> list[Promotio
         done = len(found) >= count and all(each["status"] == "succeeded" for each in found)
         return found if done else None
 
-    return await until(look, f"{count} runs of {job} have succeeded", WAITS)
-
-
-async def let_the_timer_look(cloud: Cloud) -> None:
-    """As it does every quarter of an hour."""
-    functions = cloud.parts.addresses["functions"]
-    headers = {"x-functions-key": functions["keys"]["master"]}
-    async with cloud.http.post(
-        f"{functions['url']}/admin/functions/start_runs", headers=headers, json={"input": ""}
-    ) as answer:
-        assert answer.status == 202, await answer.text()
+    return await until(look, f"{count} runs of {job} have succeeded")
 
 
 def rows_of(promotion: Promotion) -> tuple[str, Any]:
@@ -110,16 +100,16 @@ async def test_a_schedule_runs_it_on_the_latest_data_and_asks_nobody_again(
         found = await cloud.promotions.find("scheduled", job, "pipeline")
         return found if found and found["waits"] and "approval" in found["waits"][0]["for"] else None
 
-    await approve(cloud, (await until(asks, f"the promotion of {job} waits for approval", WAITS))["id"])
+    await approve(cloud, (await until(asks, f"the promotion of {job} waits for approval"))["id"])
     [first] = await ended(cloud, "scheduled", job, 1)
     assert rows_of(first)[1] == 100
     await fresh_rows(cloud, folder, 200, "4")
 
     async def again() -> bool:
-        await let_the_timer_look(cloud)
+        await cloud.run_timer("start_runs")
         return len(await runs(cloud, "scheduled", job)) > 1
 
-    await until(again, f"{job} runs again", WAITS)
+    await until(again, f"{job} runs again")
     _, second, *_ = await ended(cloud, "scheduled", job, 2)
     assert second["requested_by"] == "the schedule"
     assert rows_of(second)[1] == 200
@@ -160,4 +150,4 @@ async def breach(cloud: Cloud, prod: Any) -> None:
         found = await cloud.azure.job("prod", name)
         return bool(found and found["status"] == "Completed")
 
-    await until(has_ended, f"the end of {name}", WAITS)
+    await until(has_ended, f"the end of {name}")

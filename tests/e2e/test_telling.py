@@ -10,6 +10,7 @@ from localcloud.testing.eventgrid import Webhook
 from localcloud.up import Description
 from tests.e2e.azure import until
 from tests.e2e.conftest import LOCK_DURATION, Cloud, describe_tiny
+from tests.e2e.held_app import held, killed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,11 +29,11 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def description(port: int) -> Description:
+def description(port: int, tmp_path_factory: pytest.TempPathFactory) -> Description:
     told = describe_tiny(topics=[{"name": "promotions", "webhooks": [f"http://127.0.0.1:{port}/hook"]}])
     assert told.app is not None
     app = told.app.model_copy(update={"settings": told.app.settings | SETTINGS})
-    return told.model_copy(update={"app": app})
+    return held(told.model_copy(update={"app": app}), tmp_path_factory.mktemp("telling") / "app")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -54,8 +55,7 @@ async def test_subscribers_hear_of_every_change_although_the_app_is_killed_again
             return any(one["name"] == step and one["started"] for one in steps)
 
         await until(reached, f"the step {step} has begun")
-        await cloud.parts.kill("functions")
-        await cloud.parts.restart("functions")
+        await killed(cloud)
     promotion = await cloud.promotions.succeeded("tiny-told")
     journal = promotion["journal"]
     wanted = {f"{promotion['id']}:{number}": entry for number, entry in enumerate(journal, start=1)}

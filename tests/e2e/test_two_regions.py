@@ -31,7 +31,12 @@ def description() -> Description:
 
 async def test_both_regions_roll_out_at_once(cloud: Cloud) -> None:
     assert await cloud.azure.run(load_job(JOB, params_override=[{"name": "training"}])) == "Completed"
+    calls = [await cloud.azure.hold("PUT", f"*/workspaces/ws-{region}/*/deployments/*") for region in REGIONS]
     await register(cloud, "1")
+    for call in calls:
+        await call.reached()
+    for call in calls:
+        await call.release()
     promotion = await cloud.promotions.succeeded("digits")
     west, north = (span(step(stage_of(promotion, region), "deploy")) for region in REGIONS)
     assert span(stage_of(promotion, "test"))[1] <= min(west[0], north[0])

@@ -16,15 +16,19 @@ from shared.config import bundle
 from shared.ports import Publication
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe
+from tests.e2e.held_app import held
 from tests.e2e.promoting import failure
 from tests.e2e.publishing import BROKEN, MENDED, PEOPLE, Team, again, approve, asked, files_of, run
+from tests.e2e.stopping_app import AT_ONCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
-    return describe("tests/e2e/teams/platform.yml", "dev", "prod", people=PEOPLE)
+def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
+    """The app reads the pointers whenever it is asked for them: no test waits until what it remembers is old."""
+    described = describe("tests/e2e/teams/platform.yml", "dev", "prod", people=PEOPLE)
+    return held(described, tmp_path_factory.mktemp("teams") / "app", AT_ONCE)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -103,7 +107,7 @@ async def test_a_bad_bundle_put_by_hand_does_not_count_and_the_doctor_says_so(
         found = await churn.shown()
         return found if found["trouble"] else None
 
-    found = await until(is_seen, "the app has seen the bad bundle", 60)
+    found = await until(is_seen, "the app has seen the bad bundle")
     assert found["published"]["digest"] == good["published"]["digest"]
     code, output, errors = await run(cloud, "alice", "doctor")
     assert code == 1, output + errors

@@ -1,41 +1,57 @@
-"""Stages that wait: a soak of seconds, a window that opens in minutes, a freeze, and holds that people release."""
+"""Stages that wait: a soak of seconds, a window that opens in hours, a freeze, and holds that people release.
+
+The timer that wakes what waits for a time runs only when a test lets it, and the app's clock goes ahead for the window.
+"""
 
 import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
+from mlpromote.statuses import ENDED
+from shared.core.held_back import LOOK_AGAIN
+from tests.e2e import moved_clock
 from tests.e2e.azure import until
-from tests.e2e.conftest import Cloud, describe
-from tests.e2e.promoting import journal
+from tests.e2e.conftest import Cloud, describe, without_timers
+from tests.e2e.held_app import held
+from tests.e2e.promoting import LONGEST, journal
 from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SOAK = timedelta(seconds=20)
-#: The timer looks at what waits for a time once a minute.
-A_TIMER = 80.0
 PEOPLE = {"alice": {"roles": ["Promotion.Operator"]}}
 
 
 @pytest.fixture(scope="module")
 def opens() -> datetime:
-    """When the window opens: after the cloud has started and the promotion has come so far."""
-    return datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=3)
+    """When the window opens."""
+    return datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=12)
 
 
 @pytest.fixture(scope="module")
-def description(opens: datetime) -> Description:
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that says how far the app's clock is ahead."""
+    file = tmp_path_factory.mktemp("clock") / "ahead"
+    moved_clock.set_ahead(file, timedelta(0))
+    return file
+
+
+@pytest.fixture(scope="module")
+def description(opens: datetime, clock: Path, tmp_path_factory: pytest.TempPathFactory) -> Description:
     described = describe("tests/e2e/patient/promotion.yml", "dev", "test", "prod", people=PEOPLE)
     assert described.app is not None
     window = {"OPENS": f"{opens:%H:%M}", "CLOSES": f"{opens + timedelta(hours=1):%H:%M}"}
-    app = described.app.model_copy(update={"settings": described.app.settings | window})
-    return described.model_copy(update={"app": app})
+    settings = {**described.app.settings, **window, moved_clock.FILE: str(clock)}
+    described = described.model_copy(update={"app": described.app.model_copy(update={"settings": settings})})
+    copied = held(described, tmp_path_factory.mktemp("waiting") / "app", moved_clock.CHANGES)
+    return without_timers(copied, "reconcile")
 
 
 class Operator:
@@ -67,7 +83,20 @@ async def waiting(cloud: Cloud, model: str, what: str, version: str = "1") -> Pr
         found = await cloud.promotions.find(model, version)
         return found if found and what in (found["waits_for"] or "") else None
 
-    return await until(look, f"{model} {version} waits for {what}", A_TIMER)
+    return await until(look, f"{model} {version} waits for {what}")
+
+
+async def succeeded(cloud: Cloud, model: str) -> Promotion:
+    """The promotion of version 1, once it has succeeded; meanwhile the timer runs again and again."""
+
+    async def look() -> Promotion | None:
+        await cloud.run_timer("reconcile")
+        found = await cloud.promotions.find(model, "1")
+        return found if found and found["status"] in ENDED else None
+
+    promotion = await until(look, f"the promotion of {model} has ended", LONGEST, again=1)
+    assert promotion["status"] == "succeeded", promotion["reason"]
+    return promotion
 
 
 def step(promotion: Promotion, stage: str, name: str) -> Mapping[str, Any]:
@@ -82,14 +111,13 @@ def moment(text: str) -> datetime:
 async def test_prod_does_nothing_before_test_has_served_for_long_enough_although_the_app_dies_meanwhile(
     cloud: Cloud,
 ) -> None:
-    await cloud.azure.register("windowed-one", "1")  # for the test below, which waits less for it then
     await cloud.azure.register("soaked-one", "1")
     found = await waiting(cloud, "soaked-one", "prod: soak: test must serve it for 20 s")
     assert [each["name"] for each in found["stages"][1]["steps"] if each["started"]] == ["soak"]
     assert await cloud.azure.endpoints("prod") == []
     await cloud.parts.kill("functions")
     await cloud.parts.restart("functions")
-    promotion = await cloud.promotions.succeeded("soaked-one")
+    promotion = await succeeded(cloud, "soaked-one")
     served, begun = step(promotion, "test", "shift")["ended"], step(promotion, "prod", "validate")["started"]
     assert moment(begun) - moment(served) >= SOAK
     assert await cloud.azure.only_deployment("prod", "soaked-one") == "1"
@@ -128,15 +156,22 @@ async def test_a_release_of_one_stage_starts_at_once_what_had_waited_for_it(clou
     await operator("holds", scope="plain/*/prod")
     await cloud.azure.register("plain-two", "1")
     await waiting(cloud, "plain-two", "prod: the hold on plain/*/prod to be released, set by alice")
-    released = datetime.now(UTC)
     await operator("holds/release", scope="plain/*/prod")
-    promotion = await cloud.promotions.succeeded("plain-two")
+    promotion = await cloud.promotions.succeeded("plain-two")  # the timer never runs, so only the release can start it
+    assert journal(promotion).count("stage-started") == 1
+    [held_back] = [entry for entry in promotion["journal"] if entry["what"] == "held"]
     [started] = [entry for entry in promotion["journal"] if entry["what"] == "stage-started"]
-    assert moment(started["at"]) - released < timedelta(seconds=10)
+    assert moment(started["at"]) - moment(held_back["at"]) < LOOK_AGAIN, "before it would have looked again by itself"
 
 
-async def test_nothing_is_deployed_before_the_window_opens(cloud: Cloud, opens: datetime) -> None:
-    promotion = await cloud.promotions.succeeded("windowed-one")
-    assert moment(step(promotion, "prod", "validate")["ended"]) < opens, "the window opened too early for this test"
+async def test_nothing_is_deployed_before_the_window_opens(cloud: Cloud, clock: Path, opens: datetime) -> None:
+    await cloud.azure.register("windowed-one", "1")
+    await waiting(cloud, "windowed-one", f"its window opens {opens:%a %Y-%m-%d %H:%M} UTC")
+    await cloud.run_timer("reconcile")
+    moved_clock.set_ahead(clock, opens - timedelta(minutes=1) - datetime.now(UTC))
+    await cloud.run_timer("reconcile")
+    assert await cloud.azure.deployments("prod", "windowed-one") == {}
+    moved_clock.set_ahead(clock, opens - datetime.now(UTC))
+    promotion = await succeeded(cloud, "windowed-one")
     assert "waits deploy" in journal(promotion)
-    assert opens <= moment(step(promotion, "prod", "deploy")["started"]) < opens + timedelta(seconds=A_TIMER)
+    assert opens <= moment(step(promotion, "prod", "deploy")["started"]) < opens + timedelta(hours=1)

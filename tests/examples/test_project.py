@@ -108,6 +108,6 @@ def read_a_digit(scoring: Path, model: Path) -> subprocess.CompletedProcess[str]
         env={"AZUREML_MODEL_DIR": str(model)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )

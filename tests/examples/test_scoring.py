@@ -21,7 +21,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 
     async def serve(model: Path) -> Container:
         image = Image(python=COMPUTE, code=DIGITS / "scoring", scoring_script="score.py", model=model)
-        containers.append(Container(tmp_path / f"{len(containers)}", image, start_seconds=30, restart_pauses=()))
+        containers.append(Container(tmp_path / f"{len(containers)}", image, start_seconds=300, restart_pauses=()))
         await containers[-1].start()
         return containers[-1]
 

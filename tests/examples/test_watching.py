@@ -74,7 +74,7 @@ async def test_a_promotion_is_awaited_until_it_appears_and_the_job_s_record_is_n
 ) -> None:
     app.hidden_for = 2
 
-    found = await promotions.started("digits", "1", within_seconds=5)
+    found = await promotions.started("digits", "1", within_seconds=120)
 
     assert (found["kind"], found["id"]) == ("model", "digits-1")
 
@@ -92,7 +92,7 @@ async def test_an_answer_that_is_not_200_is_an_error_with_what_came(promotions: 
 async def test_watching_ends_with_the_promotion_and_tells_its_steps_line_by_line(promotions: Promotions) -> None:
     output = io.StringIO()
 
-    ended = await watch(view(Console(file=output, width=80)), promotions, promotion("queued", []), within_seconds=5)
+    ended = await watch(view(Console(file=output, width=80)), promotions, promotion("queued", []), within_seconds=120)
 
     assert ended["status"] == "succeeded"
     assert [line.split() for line in output.getvalue().splitlines()] == [["✓", "test", "soak", "1.0", "s"]]
@@ -102,7 +102,7 @@ async def test_on_a_terminal_the_last_picture_stays_with_the_footer_below(promot
     output = io.StringIO()
     console = Console(file=output, width=80, force_terminal=True, color_system=None)
 
-    await watch(view(console, lambda: "requests 7"), promotions, promotion("queued", []), within_seconds=5)
+    await watch(view(console, lambda: "requests 7"), promotions, promotion("queued", []), within_seconds=120)
 
     drawn = output.getvalue()
     assert "✓ soak" in drawn
@@ -118,13 +118,17 @@ async def test_watching_stops_where_it_is_told_to_and_goes_on_without_telling_an
     app.documents = [{**waiting, "id": "digits-1"}]
 
     paused = await watch(
-        view(console), promotions, promotion("queued", []), within_seconds=5, until=lambda it: it["status"] == "running"
+        view(console),
+        promotions,
+        promotion("queued", []),
+        within_seconds=120,
+        until=lambda it: it["status"] == "running",
     )
     told = output.getvalue()
     ended = {**waiting, "id": "digits-1", "status": "succeeded"}
     ended["stages"][1]["steps"][1].update(status="succeeded", ended=ended["updated"], evidence={"deployment": "v1"})
     app.documents = [ended]
-    await watch(view(console, before=paused), promotions, paused, within_seconds=5)
+    await watch(view(console, before=paused), promotions, paused, within_seconds=120)
 
     assert "validate" in told
     assert output.getvalue().removeprefix(told).split()[:3] == ["✓", "prod", "deploy"]
@@ -146,6 +150,6 @@ async def test_the_figures_of_a_rollout_are_drawn_while_it_is_watched_on_a_termi
     console = Console(file=output, width=80, force_terminal=True, color_system=None)
     queued = promotion("queued", [])
 
-    await watch(view(console), promotions, queued, within_seconds=5, until=lambda it: it["status"] == "running")
+    await watch(view(console), promotions, queued, within_seconds=120, until=lambda it: it["status"] == "running")
 
     assert "error rate  candidate █ 2 %" in output.getvalue()

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import yaml
 
-from shared.ports import DeploymentFile, EndpointFile, EndpointSettings, Invocation, RejectedError, SubmittedJob
+from shared.ports import (
+    Cluster,
+    DeploymentFile,
+    EndpointFile,
+    EndpointSettings,
+    Invocation,
+    RejectedError,
+    SubmittedJob,
+)
 from tests.fakes.jobs import FakeJobs, JobOutcome
 
 SIZE = "STANDARD_DS3_V2"
@@ -19,12 +27,13 @@ class FakeBatch(FakeJobs):
     rows: dict[str, bytes | None] = field(default_factory=dict)
     #: Deployments whose jobs fail.
     fails_to_score: set[str] = field(default_factory=set)
+    its_cluster: Cluster = field(default_factory=lambda: Cluster(SIZE, most_nodes=1))  #: what each of `computes` is
     files: dict[str, bytes] = field(default_factory=dict)  #: of the default datastore, by path
     invocations: list[tuple[str, str, Invocation]] = field(default_factory=list)  #: endpoint, deployment, and what
 
-    def compute_size(self, name: str) -> str | None:
-        self._called("compute_size")
-        return SIZE if name in self.computes else None
+    def cluster(self, name: str) -> Cluster | None:
+        self._called("cluster")
+        return self.its_cluster if name in self.computes else None
 
     def start_invocation(self, endpoint: str, deployment: str, invocation: Invocation) -> SubmittedJob:
         self._called("start_invocation")

@@ -12,6 +12,8 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 
 EXAMPLES = 60
+#: Seconds to wait for an answer: the health checks of a busy machine take some, and ten is the library's own limit.
+PATIENCE = 300.0
 
 load_all_checks()
 #: The platform's answers, not ours: 404 for a method that no function handles.
@@ -50,7 +52,7 @@ def ask_all(
         url = urlsplit(str(requests.Request(**case.as_transport_kwargs(base_url=address)).prepare().url))
         assume(all(value for _, value in parse_qsl(url.query, keep_blank_values=True)))  # the platform drops empty ones
         assume("%0A" not in url.path)  # the local host takes no line break there
-        case.call_and_validate(base_url=address, session=session, headers=headers, checks=CHECKED)
+        case.call_and_validate(base_url=address, session=session, headers=headers, checks=CHECKED, timeout=PATIENCE)
 
     ask()
 

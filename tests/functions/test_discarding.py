@@ -103,6 +103,24 @@ def test_a_promotion_is_not_discarded(api: Api, queues: FakeQueues) -> None:
     assert [failure["id"] for failure in failures(api)] == [promotion]
 
 
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ("nope", "there is no such failure; the id of a dead letter is QUEUE:NUMBER"),
+        ("churn-eu/3", "there is no such failure"),
+        ("steps-nowhere:5", "there is no queue steps-nowhere; the queues are promotion-events, steps-dev, "),
+        ("steps-prod:five", "'five' is no number of a message"),
+        ("steps-prod:5", "there is no such dead letter any more; it may have been handled already"),
+    ],
+)
+def test_an_id_that_names_nothing_is_not_found_and_says_why(
+    named: str, says: str, api: Api, queues: FakeQueues
+) -> None:
+    answer = discard(api, ids=[named])
+    assert outcomes(answer) == {named: "not-found"}
+    assert answer.body["value"][0]["text"].startswith(says)
+
+
 def test_what_somebody_else_has_or_what_is_out_of_reach_is_left(api: Api, queues: FakeQueues) -> None:
     dead = queues.bury("steps-prod", NESTED)
     [letter] = queues.buried["steps-prod"].values()

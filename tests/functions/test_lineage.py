@@ -1,6 +1,7 @@
 """`GET /lineage`: from what serves back to its commit and data, and forward from those to what serves."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from shared.worker.pipeline_graph import Graph
 from shared.worker.pipeline_inputs import Given
 from shared.worker.pipeline_metrics import Figures
 from shared.worker.steps.deploy import Deployed
+from shared.worker.steps.invoke import Invoked
 from shared.worker.steps.register_components import RegisteredComponents
 from shared.worker.steps.register_model import RegisteredModel
 from shared.worker.steps.run import Ran
@@ -119,7 +121,16 @@ def test_what_is_known_of_each_stands_beside_it(api: Api) -> None:
 def test_the_registrys_copy_stands_above_the_workspaces_model(api: Api) -> None:
     promote(api, "3")
     (copy, origin) = (each["facts"] for each in nodes(tree(api)) if each["kind"] == "model")
-    assert (copy["registry"], origin["workspace"]) == ("contoso-ml", "guid-of-dev")
+    assert (copy["registry"], origin["workspace"]) == ("contoso-ml", "dev")
+
+
+def test_a_workspace_is_named_also_where_an_id_has_its_guid(api: Api) -> None:
+    location = "azureml://locations/west/workspaces/{}/data/{}/versions/1"
+    inputs = {"rows": location.format("guid-of-dev", "rows"), "other": location.format("another-guid", "other")}
+    promote(api, "3", replace(lineage(), inputs=inputs))
+    facts = {each["reference"]: each["facts"] for each in nodes(tree(api))}
+    assert (facts["data:rows:1"]["workspace"], facts["data:rows:1"]["id"]) == ("dev", inputs["rows"])
+    assert facts["data:other:1"]["workspace"] == "another-guid"
 
 
 def test_each_stage_has_an_endpoint_of_its_own_and_the_newest_version_counts(api: Api) -> None:
@@ -238,6 +249,37 @@ def test_evidence_of_another_version_leaves_out_its_own_branch_alone(
     served = tree(api, "test/churn-eu-test")
     assert (served["from"][0]["name"], served["facts"].get("deployment")) == (promotion, deployment)
     assert {each["kind"] for each in nodes(served)} == kinds
+
+
+# --- the test of a batch deployment -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_batch(api: Api) -> str:
+    """A promotion that serves a batch endpoint, tested on version 2 of a data asset; its id."""
+    stage = "{environment: prod, batch_endpoint: scoring, deployment: deployments/b.yml, test: {input: sample:2}}"
+    batch = f"  batch:\n    from: dev\n    models: [batch]\n    stages:\n      - {stage}\n"
+    api.app.settings.configuration_path.write_text(CONFIGURATION + batch)
+    started = api.post("promotions", {"model": "batch", "version": "1", "reason": "a test"})
+    assert started.status == 202, started.body
+    tested = Invoked("test-1", data=f"{PROD}/data/sample/versions/2", rows=10, champion="v1-old", differing=1)
+    saw = {"deploy": Deployed("scoring", "v1-abc", None, None), "invoke": tested}
+    api.run({("prod", step): Succeeded(as_evidence(seen)) for step, seen in saw.items()})
+    return str(started.body["id"])
+
+
+@pytest.mark.parametrize("of", ["data:sample:2", "data:sample", "test:test-1"])
+def test_what_was_tested_with_data_is_found_by_it(api: Api, of_batch: str, of: str) -> None:
+    [found] = api.get(f"lineage?of={of}").body["value"]
+    assert (found["endpoint"], found["promotion"]) == ("scoring", of_batch)
+    assert found["way"][:3] == ["endpoint:prod/scoring", f"promotion:{of_batch}", "test:test-1"]
+    assert api.get("lineage?of=data:sample:3").body["value"] == []
+
+
+def test_the_test_of_a_batch_deployment_stands_below_its_promotion(api: Api, of_batch: str) -> None:
+    facts = {each["reference"]: each["facts"] for each in nodes(tree(api, "prod/scoring"))}
+    assert facts["test:test-1"] == {"rows": 10, "differing": 1, "compared_with": "v1-old"}
+    assert facts["data:sample:2"]["workspace"] == "ws-prod"
 
 
 # --- with an evaluation -----------------------------------------------------------------------------------------------

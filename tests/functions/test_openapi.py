@@ -12,7 +12,7 @@ from shared.coordinator.failures.replay import ReplayOutcome
 from shared.core.messages import FailureKind, Kind
 from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
 from shared.http import openapi
-from tests.functions.conforming import ask_all, described, operations, session_without_proxy
+from tests.functions.conforming import PATIENCE, ask_all, described, operations, session_without_proxy
 from tests.functions.running import describe
 from tests.signing_in import bearer
 
@@ -59,12 +59,12 @@ def started(app: dict[str, Any]) -> str:
         app["functions"]["url"] + "/api/promotions",
         json={"model": "digits", "version": "404", "reason": "to have one"},
         headers={"x-functions-key": app["functions"]["keys"]["default"]},
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert reply.status_code == 202
     # The first look at Azure loads its SDK, which takes some seconds.
     url = app["functions"]["url"] + "/api/plans/digits/1?capacity=true"
-    assert requests.get(url, headers={"x-functions-key": app["functions"]["keys"]["default"]}, timeout=60).ok
+    assert requests.get(url, headers={"x-functions-key": app["functions"]["keys"]["default"]}, timeout=PATIENCE).ok
     return str(reply.json()["id"])
 
 

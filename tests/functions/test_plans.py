@@ -52,6 +52,11 @@ def test_what_operators_hold_is_named_with_who_why_and_until_when(scope: str, st
     assert planned["promotion"]["stages"][0]["status"] == ("queued" if scope == "everything" else "running")
 
 
+def test_a_gate_says_whether_its_step_measures_anew(api: Api) -> None:
+    gates = [gate for stage in api.get("plans/churn-eu/99").body["stages"] for gate in stage["gates"]]
+    assert {(gate["step"], gate["measured"]) for gate in gates} == {("validate", False)}
+
+
 def test_what_serves_and_what_is_in_the_way_is_named(api: Api) -> None:
     first = api.post("promotions", {"model": "churn-eu", "version": "6", "reason": "x"}).body
     planned = api.get("plans/churn-eu/7").body

@@ -72,6 +72,18 @@ def test_a_rollback_holds_the_stage_until_it_is_released(api: Api) -> None:
     assert (journal[-1]["what"], journal[-1]["text"]) == ("released", "alice: mended")
 
 
+def test_a_retry_and_the_promotion_say_which_settings_have_changed_since(api: Api) -> None:
+    promotion = api.start("1", through="test")
+    api.run(BROKEN)
+    assert api.get(f"promotions/{promotion}").body["changed_settings"] == []
+    file = api.app.settings.configuration_path
+    file.write_text(file.read_text().replace("max_latency: 500ms", "max_latency: 1500ms"))
+    assert api.get(f"promotions/{promotion}").body["changed_settings"] == ["test.smoke.max_latency"]
+    again = api.post(f"promotions/{promotion}/retry", {"reason": "mended"}, ALICE).body["promotion"]
+    assert again["changed_settings"] == ["test.smoke.max_latency"]
+    assert api.get(f"promotions/{api.start('2')}").body["changed_settings"] == []
+
+
 def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_again(api: Api) -> None:
     promotion = api.start("1", through="test")
     api.run(BROKEN)

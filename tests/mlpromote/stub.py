@@ -68,11 +68,11 @@ class StubApp:
         thread = threading.Thread(target=self._serve, args=(loop, ready))
         thread.start()
         try:
-            assert ready.wait(10)
+            assert ready.wait(300)
             yield self
         finally:
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(10)
+            thread.join(300)
 
     def _serve(self, loop: asyncio.AbstractEventLoop, ready: threading.Event) -> None:
         application = web.Application()

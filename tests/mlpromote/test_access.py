@@ -129,6 +129,19 @@ def test_a_person_of_the_local_cloud_is_picked_by_name(mlpromote: CommandLine, a
     assert "token-of-alice" not in ended.output + ended.errors
 
 
+def test_a_context_of_a_local_cloud_can_sign_in_as_a_person(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
+    saved = mlpromote("context", "add", "trial", "--local", str(local), "--as", "alice", "--use")
+    assert saved.code == 0, saved.errors
+    ended = mlpromote("list")
+    assert credentials(app) == ("local-key", "Bearer token-of-alice")
+    assert " ".join(ended.errors.split()) == f"Using the context trial, {app.url}, as alice."
+    shown = " ".join(mlpromote("context", "show").output.split())
+    assert shown == f"context trial: {local}, as alice"
+    mlpromote("list", "--token", "another")
+    assert credentials(app) == ("local-key", "Bearer another"), "a token says who one is"
+    assert "has no person 'dora'" in " ".join(mlpromote("list", "--as", "dora").errors.split())
+
+
 def test_a_token_is_used_until_it_is_about_to_end(app: StubApp) -> None:
     addresses = {
         "people": {"alice": {"client_id": "id-of-alice"}},

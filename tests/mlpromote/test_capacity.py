@@ -39,6 +39,42 @@ def test_what_runs_alone_is_told_once_and_what_is_unknown_is_told_as_such() -> N
     assert list(capacity_lines(alone)) == ["takes 3 × Standard_DS3_v2", "16 cores", "unknown: no right to read it"]
 
 
+OF_JOBS: dict[str, Any] = {
+    "size": "Standard_DS3_v2",
+    "instances": 2,
+    "cores": 8,
+    "cluster": "batch-cluster",
+    "most_nodes": 2,
+    "quota": "Standard DSv2 Family Cluster Dedicated vCPUs",
+    "left": 40,
+    "unknown": "",
+    "cost": 0.5,
+    "currency": "EUR",
+}
+
+
+def test_of_a_batch_deployment_what_a_job_takes_is_told() -> None:
+    assert list(capacity_lines(OF_JOBS)) == [
+        "takes nothing while no job runs",
+        "a job takes 2 × Standard_DS3_v2 of cluster batch-cluster, which has at most 2",
+        "8 cores of 40 that are left (Standard DSv2 Family Cluster Dedicated vCPUs)",
+        "0.50 EUR an hour while a job runs",
+    ]
+    assert "jobs may have to wait for nodes" in capacity_lines({**OF_JOBS, "left": 4})
+
+
+def test_of_a_batch_deployment_what_is_unknown_is_told_in_words() -> None:
+    unknown = {"size": "S", "instances": 2, "cluster": "c", "unknown": "no right to read it"}
+    assert list(capacity_lines(unknown)) == [
+        "takes nothing while no job runs",
+        "a job takes 2 × S of cluster c",
+        "unknown: no right to read it",
+    ]
+    assert list(capacity_lines({"cluster": "c", "unknown": "The workspace has no cluster c."})) == [
+        "unknown: The workspace has no cluster c."
+    ]
+
+
 def test_what_is_removed_first_is_named_with_what_is_left_then() -> None:
     lines = list(capacity_lines({**TAKEN, "removed_first": ["v1-kept"]}))
     assert lines[1] == (

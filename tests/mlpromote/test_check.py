@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mlpromote.checking import loaders
 from mlpromote.exit_codes import ExitCode
 from shared.config import load, named_files
 from tests.config.right import RIGHT, SETTINGS, changed
@@ -165,6 +166,15 @@ def test_what_publish_would_refuse_is_a_fault_of_a_teams_folder(check: Check) ->
     assert ended.code == ExitCode.REFUSED
 
 
+def test_a_key_in_the_code_of_a_teams_folder_is_a_fault_at_its_line(check: Check) -> None:
+    key = "Ab3+/x" * 7 + "A="
+    script = f'{SCRIPT}\nBUS = "Endpoint=sb://x/;SharedAccessKeyName=y;SharedAccessKey={key}"\n'
+    ended = check({"promotion.yml": RIGHT[RIGHT.index("routes:") :], "scoring/score.py": script})
+    assert "scoring/score.py:6:1: cannot be published: has what looks like a SharedAccessKey in line 6" in ended.output
+    assert key not in ended.output
+    assert ended.code == ExitCode.REFUSED
+
+
 def test_a_pipe_in_the_place_of_a_file_is_a_fault_and_not_read(check: Check) -> None:
     for name in (NAMED, "scoring/pipe.py"):
         (check.folder / name).parent.mkdir(exist_ok=True)
@@ -177,6 +187,13 @@ def test_the_platforms_file_is_checked_as_well(check: Check) -> None:
     platform = RIGHT[: RIGHT.index("routes:")] + "sources:\n  churn-team: {environments: [tset]}\n"
     ended = check({"promotion.yml": RIGHT[RIGHT.index("routes:") :], "platform.yml": platform})
     assert ended.output.splitlines()[0].startswith("platform.yml:7:31: sources.churn-team.environments[0]: unknown")
+
+
+def test_a_bug_of_the_check_is_no_fault_of_the_files(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders, "findings", lambda *_: 1 / 0)
+    ended = check({}, "--json")
+    assert (ended.code, ended.output) == (ExitCode.INTERNAL, "")
+    assert json.loads(ended.errors)["exitCode"] == ExitCode.INTERNAL
 
 
 def test_where_there_is_nothing_to_check_it_is_said_how_to_begin(mlpromote: CommandLine) -> None:

@@ -20,7 +20,7 @@ from tree_sitter import Language, Parser
 from tests.mlpromote.conftest import CommandLine
 
 #: Seconds. A shell starts at once; each Tab starts the command.
-LONGEST = 30.0
+LONGEST = 300.0
 READY = "ready>"
 _ESCAPES = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[=>])|[\r\x07]")
 

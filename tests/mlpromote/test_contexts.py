@@ -58,6 +58,43 @@ def test_an_address_given_otherwise_comes_before_the_context_in_use(
     assert len(saved.asked) == 1
 
 
+def test_a_context_shows_who_one_was_at_the_last_login(saved: StubApp, mlpromote: CommandLine) -> None:
+    mlpromote("context", "use", "prod")
+    shown = " ".join(mlpromote("context", "show").output.split())
+    assert shown == f"context prod: {saved.url}; `mlpromote login` shows who you are there"
+    assert mlpromote("login", "--token", token(name="Alice")).code == 0
+    shown = " ".join(mlpromote("context", "show").output.split())
+    assert shown == f"context prod: {saved.url}, as Alice (at the last login)"
+    assert "Alice (at the last login)" in mlpromote("context", "list", "-o", "wide").output
+    assert mlpromote("context", "list", "--json").document[0]["seen"] == "Alice"
+    mlpromote("login", "--token", token(name="Bob"))
+    assert mlpromote("context", "show", "prod", "--json").document["seen"] == "Bob"
+
+
+def test_a_login_elsewhere_or_one_that_is_refused_says_nothing_of_a_context(
+    saved: StubApp, mlpromote: CommandLine
+) -> None:
+    mlpromote("context", "use", "prod")
+    assert mlpromote("login", "--url", saved.url, "--token", token(name="Alice")).code == 0
+    saved.will_answer(Answer({"title": "No", "status": 403, "detail": "You need a role."}, 403))
+    assert mlpromote("login", "--token", token(name="Mallory")).code == ExitCode.NOT_ALLOWED
+    assert mlpromote("context", "show", "--json").document["seen"] is None
+
+
+def test_without_a_context_in_use_there_is_none_to_show(mlpromote: CommandLine) -> None:
+    ended = mlpromote("context", "show")
+    assert (ended.code, ended.output) == (ExitCode.NOT_FOUND, "")
+    assert "Choose one with `mlpromote context use NAME`." in " ".join(ended.errors.split())
+
+
+def test_a_file_of_a_later_version_is_read(saved: StubApp, mlpromote: CommandLine, tmp_path: Path) -> None:
+    [file] = (tmp_path / "their-configuration").rglob("contexts.json")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["contexts"]["prod"]["colour"] = "red"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    assert mlpromote("context", "use", "prod").code == 0
+
+
 def test_a_removed_context_is_no_longer_used(saved: StubApp, mlpromote: CommandLine) -> None:
     mlpromote("context", "use", "prod")
     assert mlpromote("context", "remove", "prod").code == 0
@@ -78,6 +115,7 @@ def test_no_secret_gets_into_the_file(saved: StubApp, mlpromote: CommandLine, tm
     [
         (["context", "add", "x"], "Give the address of the app"),
         (["context", "add", "x", "--url", "http://far.test"], "use https"),
+        (["context", "add", "x", "--url", "https://far.test", "--as", "alice"], "--as is for a local cloud"),
         (["list", "--context", "nope"], "There is no context 'nope'. Known: prod."),
         (["list", "--context", "prod", "--url", "https://app.test"], "leave out --url"),
         (["list", "--context", "prod", "--as", "alice"], "--as needs a local cloud"),
@@ -179,7 +217,7 @@ def test_there_is_a_completion_for_every_shell(shell: str, mlpromote: CommandLin
         ("mlpromote sh", 1, {"show"}),
         ("mlpromote list --st", 2, {"--status"}),
         ("mlpromote list --status roll", 3, {"rolled-back"}),
-        ("mlpromote context ", 2, {"add", "use", "list", "remove"}),
+        ("mlpromote context ", 2, {"add", "use", "show", "list", "remove"}),
     ],
 )
 def test_commands_options_and_values_are_completed(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mlpromote.api import Api
 from mlpromote.command_line import SECTIONS
 from mlpromote.exit_codes import MEANINGS, ExitCode
 from tests.mlpromote.conftest import CommandLine
@@ -20,7 +21,7 @@ from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 REPOSITORY = Path(__file__).parents[2]
 COMMANDS = tuple(str(command.name) for section in SECTIONS for command in section.commands)
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,26 @@ def test_a_caller_without_key_or_token_is_told_what_to_give(
     assert "give a function key" in mlpromote("list").errors
     monkeypatch.setenv("MLPROMOTE_KEY", "old")
     assert "the function key is wrong" in mlpromote("list").errors
+
+
+def test_a_bug_ends_with_a_code_of_its_own_and_with_what_is_needed_to_report_it(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(Answer({"value": [{"no": "promotion"}], "next_link": None}))
+    ended = mlpromote("list")
+    assert (ended.code, ended.output) == (ExitCode.INTERNAL, "")
+    assert ended.errors.startswith("Traceback")
+    assert f"Report it with the lines above and the version, {version('mlpromote')}." in ended.errors
+
+
+def test_for_scripts_a_bug_is_one_json_object_with_its_traceback(
+    mlpromote: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Api, "entries", lambda *_, **__: 1 / 0)
+    ended = mlpromote("--url", "http://127.0.0.1:1", "list", "-o", "json")
+    assert (ended.code, ended.output) == (ExitCode.INTERNAL, "")
+    told = json.loads(ended.errors)
+    assert (told["exitCode"], told["traceback"][0]) == (70, "Traceback (most recent call last):")
 
 
 def test_an_app_that_does_not_exist_cannot_be_reached(mlpromote: CommandLine) -> None:

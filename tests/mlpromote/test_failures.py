@@ -110,6 +110,13 @@ def test_dead_letters_are_put_aside_by_id_or_by_filter(mlpromote: CommandLine, a
     assert app.asked[-1].body == {"filter": {"queue": "steps-prod"}, "reason": "garbage", "dry_run": True}
 
 
+def test_an_id_that_is_not_known_ends_with_not_found(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(results("not-found"))
+    ended = mlpromote("failures", "discard", "nope", "--reason", "x")
+    assert ended.code == ExitCode.NOT_FOUND
+    assert "it was not-found" in ended.output
+
+
 @pytest.mark.parametrize("arguments", [["--reason", "x"], [LETTER, "--queue", "steps-prod", "--reason", "x"], [LETTER]])
 def test_what_is_to_be_put_aside_and_why_must_be_said(
     arguments: list[str], mlpromote: CommandLine, app: StubApp
@@ -135,7 +142,7 @@ def test_what_was_put_aside_is_shown_with_the_beginning_of_its_content(mlpromote
     ended = mlpromote("failures", "--discarded")
     assert app.asked[-1].path == "/api/failures/discarded"
     told = " ".join(ended.output.split())
-    assert f"{LETTER} put aside" in told
+    assert f"{LETTER} discarded" in told
     assert "by alice: garbage" in told
     assert "5000 bytes, utf-8: [[[" in told
     assert 300 < ended.output.count("[") < 500
@@ -145,4 +152,4 @@ def test_what_was_put_aside_is_shown_with_the_beginning_of_its_content(mlpromote
 
 def test_if_nothing_was_put_aside_it_says_so(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"value": [], "next_link": None}))
-    assert mlpromote("failures", "--discarded").output == "nothing was put aside\n"
+    assert mlpromote("failures", "--discarded").output == "no dead letters were discarded\n"

@@ -58,6 +58,17 @@ def test_it_overwrites_nothing(made: Path, mlpromote: CommandLine) -> None:
     assert not (made / "deployments" / "churn.prod.yml").exists()
 
 
+@pytest.mark.parametrize("name", ["abc", "a-model-with-a-long-name-ab"])
+def test_comments_stand_right_behind_what_they_explain_however_long_the_name_is(
+    name: str, mlpromote: CommandLine, tmp_path: Path
+) -> None:
+    mlpromote("init", name)
+    for line in (tmp_path / "promotion.yml").read_text(encoding="utf-8").splitlines():
+        before, mark, _ = line.partition(" # ")
+        assert not mark or not before.strip() or before == before.rstrip() + " ", line
+        assert len(line) <= 120
+
+
 def test_what_a_repository_often_has_already_is_kept(mlpromote: CommandLine, tmp_path: Path) -> None:
     for name in ("README.md", ".gitignore"):
         (tmp_path / name).write_text("mine", encoding="utf-8")

@@ -71,6 +71,15 @@ def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: Command
     assert mlpromote("plan", "digits", "3", "--json").document == planned()
 
 
+def test_a_gate_says_that_the_candidates_figure_is_not_known_yet(mlpromote: CommandLine, app: StubApp) -> None:
+    document = planned()
+    document["stages"][1]["gates"][0] |= {"candidate": None, "measured": False}
+    app.will_answer(Answer(document))
+    told = " ".join(mlpromote("plan", "digits/99").output.split())
+    assert "auc at least 0.8 (the candidate's figure is not known yet, champion 0.9)" in told
+    assert "by more than 0.01 (measured by evaluate)" in told
+
+
 def test_approvers_by_group_are_named(mlpromote: CommandLine, app: StubApp) -> None:
     document = planned()
     for stage in document["promotion"]["stages"]:

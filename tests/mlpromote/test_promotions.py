@@ -55,6 +55,27 @@ def test_an_empty_list_says_so_and_is_an_empty_list_for_scripts(mlpromote: Comma
     assert mlpromote("list", "--json").document == []
 
 
+def test_settings_that_have_changed_since_are_named_by_show_and_by_retry(mlpromote: CommandLine, app: StubApp) -> None:
+    document = detailed("failed", changed_settings=["prod.smoke.max_latency", "prod.validate.auc.at_least"])
+    app.will_answer(Answer(document))
+    says = (
+        "The route's settings have changed: prod.smoke.max_latency, prod.validate.auc.at_least. This promotion keeps "
+        "those that it started with; start it again to use the new ones."
+    )
+    assert says in " ".join(mlpromote("show", ID).output.split())
+    app.will_answer(Answer({"done": "retried by alice: x", "promotion": {**document, "status": "queued"}}, 202))
+    retried = " ".join(mlpromote("retry", ID, "--reason", "x").output.split())
+    assert says.replace("start it again", "cancel it and start it again") in retried
+    assert "have changed" not in mlpromote("cancel", ID, "--reason", "x").output
+    app.will_answer(Answer(detailed("failed", changed_settings=[])))
+    assert "have changed" not in mlpromote("show", ID).output
+
+
+def test_of_many_settings_that_have_changed_some_are_named(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(detailed("failed", changed_settings=[f"prod.x{number}" for number in range(8)])))
+    assert "prod.x3, prod.x4 and 3 more." in " ".join(mlpromote("show", ID).output.split())
+
+
 def test_a_promotion_is_shown_with_what_it_waits_for_and_who_approved_what(
     mlpromote: CommandLine, app: StubApp
 ) -> None:
@@ -278,7 +299,7 @@ def test_an_answer_that_does_not_come_in_time_is_none(app: StubApp) -> None:
 
     def late(_: Request) -> Answer:
         asked.set()
-        release.wait(10)
+        release.wait(300)
         return Answer({})
 
     asked, release = threading.Event(), threading.Event()
@@ -317,6 +338,21 @@ def test_at_80_columns_a_list_names_every_promotion_with_its_status_and_reason(
     ]
     assert all(len(line) <= 80 for line in lines)
     assert len({line.index("12 h") for line in lines if "12 h" in line}) == 1
+
+
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_no_line_of_a_list_is_broken_before_its_age(
+    width: int, mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    job = "gray_kitten_kgv9m1t6zk"
+    created = after(12 * 3600 - 600)
+    long = summary(job, "rolled-back", model="churn-team/training", stage="production-west", created=created, reason="")
+    short = summary("3", stage="prod", created=created, reason="")
+    app.will_answer(Answer({"value": [long, short], "next_link": None}))
+    lines = [line.rstrip() for line in mlpromote("list").output.splitlines()]
+    assert sum(line.endswith("  10 min") for line in lines) == 2, lines
+    assert all(len(line) <= width for line in lines)
 
 
 def test_a_list_in_a_wide_terminal_is_a_table_with_ids(

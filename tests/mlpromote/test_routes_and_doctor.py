@@ -58,6 +58,14 @@ def test_without_any_lane_routes_say_so(mlpromote: CommandLine, app: StubApp) ->
     assert mlpromote("routes").output == "no promotions on any route yet\n"
 
 
+def test_a_route_without_promotions_is_named(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"value": [], "configured": ["churn-team/scores", "rent"], "next_link": None}))
+    assert mlpromote("routes").output == "churn-team/scores: no promotions yet\nrent: no promotions yet\n"
+    app.will_answer(Answer({"value": [lane()], "configured": ["digits", "rent"], "next_link": None}))
+    *_, last = mlpromote("routes").output.splitlines()
+    assert last == "rent: no promotions yet"
+
+
 def test_a_run_names_the_route_and_the_stage_and_says_what_was_started(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"done": "requested", "promotion": {"id": "churn-training-7"}}, 202))
     ended = mlpromote("run", "churn training", "--stage", "prod", "--reason", "fresh data")

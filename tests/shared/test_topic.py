@@ -22,7 +22,7 @@ from shared.ports import TopicUnavailableError
 from tests.core.world import KEY as LANE
 from tests.core.world import NOW, promotion
 
-DEADLINE = 15.0
+DEADLINE = 300.0
 #: Longer than all limits of an attempt together, and far shorter than the SDK's own limits.
 A_FEW_SECONDS = 8.0
 PROMOTION = promotion("3")

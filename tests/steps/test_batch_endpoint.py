@@ -152,6 +152,6 @@ def test_nothing_is_deployed_that_was_not_validated(stage: Stage, workspace: Fak
 
 
 def test_a_busy_workspace_is_asked_again(stage: Stage, workspace: FakeWorkspace) -> None:
-    workspace.raises["compute_size"] = UnavailableError("throttled")
+    workspace.raises["cluster"] = UnavailableError("throttled")
     assert not isinstance(stage.poll("validate", workspace), Failed)
     assert replace(stage.command("validate")).not_before == NOW

@@ -76,7 +76,7 @@ def promote(folder: Path, **settings: str) -> str:
     environment = os.environ | {"APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true"} | settings
     command = [sys.executable, "-m", "tests.telemetry.promote_once", str(folder)]
     done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -122,7 +122,7 @@ def test_while_functions_are_indexed_nothing_of_telemetry_is_imported() -> None:
     }
     done = subprocess.run(
         [sys.executable, "-c", INDEXED],
-        cwd=REPOSITORY, env=os.environ | settings, capture_output=True, text=True, timeout=60, check=False,
+        cwd=REPOSITORY, env=os.environ | settings, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""

@@ -104,15 +104,16 @@ def test_registrations_on_a_full_disk_come_again_and_are_all_there_in_the_end(
                 for number in range(REGISTRATIONS)
             ]
             running.app.bus.send_events(news)
-            begun = time.monotonic()
-            while time.monotonic() - begun < 4:  # several rounds
+            until = time.monotonic() + 300
+            rounds = 0
+            while rounds < 2:
+                assert time.monotonic() < until
                 assert deliver(running, receiver) == 0
-            peeked = receiver.peek_messages(100, sequence_number=1)
-            waiting = [each for each in peeked if each.state is ServiceBusMessageState.SCHEDULED]
-            assert waiting
-            assert max(int(str(each.message_id).rpartition("-")[2]) for each in waiting) >= 2
+                peeked = receiver.peek_messages(100, sequence_number=1)
+                waiting = [each for each in peeked if each.state is ServiceBusMessageState.SCHEDULED]
+                rounds = max((int(str(each.message_id).rpartition("-")[2]) for each in waiting), default=0)
             disk.roomy()
-            until = time.monotonic() + 30
+            until = time.monotonic() + 300
             while len(running.app.requests.promotions("", {"top": "200"})["value"]) < REGISTRATIONS:
                 assert time.monotonic() < until
                 assert deliver(running, receiver) == 0

@@ -106,7 +106,7 @@ class _Parts:
         self.job_identity = JobIdentity(self.rights, self._base_url, identity_key)
         self.event_subscriptions = EventSubscriptions(settings, self.scopes)
         status_key = self.store.secret("operations", secrets.token_hex(32))
-        self.operations = Operations(self.store.database, self._base_url, self.rights, status_key)
+        self.operations = Operations(self.store.database, self._base_url, self.rights, status_key, self.faults)
         self.outbox = Outbox(self.store.database, self.scopes)
         self.servers = InferenceServers(folder / "deployments", settings.python)
         self.trackings = {

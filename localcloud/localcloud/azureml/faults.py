@@ -1,13 +1,15 @@
 """Faults that can be switched on for tests and demos, in the configuration or by `/local/faults`.
 
 Throttling, errors, slow answers and busy endpoints affect incoming requests; `late_answer` strikes when the work
-is done and holds back the answer; `out_of_quota` strikes a deployment while it is rolled out, or a job that is about
-to start; `queueing` keeps jobs in the queue until it is removed; `monitor_breach` lets a signal of a monitor breach its
-threshold; `crash` kills the container of a running deployment.
+is done and holds back the answer, at most until the fault is removed; `out_of_quota` strikes a deployment while it is
+rolled out, or a job that is about to start; until it is removed, `queueing` keeps jobs in the queue, and `stalled`
+keeps long-running operations from going on; `monitor_breach` lets a signal of a monitor breach its threshold; `crash`
+kills the container of a running deployment.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -18,7 +20,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from localcloud.azureml.wire import AzureError, Json, json_body
 
 Kind = Literal[
-    "throttling", "error", "slow", "late_answer", "busy", "out_of_quota", "queueing", "monitor_breach", "crash"
+    "throttling",
+    "error",
+    "slow",
+    "late_answer",
+    "busy",
+    "out_of_quota",
+    "queueing",
+    "stalled",
+    "monitor_breach",
+    "crash",
 ]
 
 
@@ -56,6 +67,8 @@ class Faults:
     def __init__(self, faults: list[Fault]) -> None:
         self._faults = {number: fault.model_copy() for number, fault in enumerate(faults, 1)}
         self._last = len(faults)
+        #: The answers that are held back now, by the number of the fault that holds them.
+        self._held: dict[int, list[asyncio.Event]] = {}
 
     def routes(self, added: Callable[[], Awaitable[None]]) -> list[web.RouteDef]:
         """`added` lets a new fault strike what is already running."""
@@ -74,10 +87,14 @@ class Faults:
 
     def take(self, kinds: set[Kind], method: str | None, path: str) -> Fault | None:
         """The first fault of these kinds that strikes here; counts it."""
+        found = self._taken(kinds, method, path)
+        return found[1] if found else None
+
+    def _taken(self, kinds: set[Kind], method: str | None, path: str) -> tuple[int, Fault] | None:
         for number, fault in self._faults.items():
             if fault.kind in kinds and fault.match.covers(method, path):
                 self._count(number, fault)
-                return fault
+                return number, fault
         return None
 
     def holds(self, kind: Kind, path: str) -> bool:
@@ -94,10 +111,30 @@ class Faults:
         elif fault:
             raise _error(fault)
         response = await handler(request)
-        late = self.take({"late_answer"}, request.method, request.path)
+        late = self._taken({"late_answer"}, request.method, request.path)
         if late:
-            await asyncio.sleep(late.seconds)
+            await self._hold_back(late[0], late[1].seconds)
         return response
+
+    async def _hold_back(self, number: int, seconds: float) -> None:
+        """Returns after this time, or as soon as the fault is removed."""
+        removed = asyncio.Event()
+        held = self._held.setdefault(number, [])
+        held.append(removed)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(removed.wait(), seconds)
+        finally:
+            held.remove(removed)
+            if not held:
+                self._held.pop(number, None)
+
+    def _let_go(self, number: int) -> bool:
+        """Lets the answers go that the fault holds back; whether there were any."""
+        held = self._held.get(number, ())
+        for removed in held:
+            removed.set()
+        return bool(held)
 
     def _count(self, number: int, fault: Fault) -> None:
         if fault.count is not None:
@@ -121,11 +158,14 @@ class Faults:
 
     async def _clear(self, _: web.Request) -> web.Response:
         self._faults.clear()
+        for number in list(self._held):
+            self._let_go(number)
         return web.Response(status=204)
 
     async def _remove(self, request: web.Request) -> web.Response:
-        found = self._faults.pop(int(request.match_info["number"]), None)
-        return web.Response(status=204 if found else 404)
+        number = int(request.match_info["number"])
+        was_on, held_answers = self._faults.pop(number, None) is not None, self._let_go(number)
+        return web.Response(status=204 if was_on or held_answers else 404)
 
 
 def _error(fault: Fault) -> AzureError:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from localcloud.azureml.faults import Faults
 from localcloud.azureml.requests_log import asked_since
 from localcloud.azureml.rights import CALLER, Rights
 from localcloud.azureml.scopes import PROVIDER, Scope
@@ -28,6 +29,8 @@ from localcloud.azureml.wire import AzureError, Json, timestamp
 log = logging.getLogger(__name__)
 
 API_VERSION = "2022-02-01-preview"
+#: Seconds until a stalled operation looks whether it may go on.
+_LOOK_AGAIN = 0.05
 READ_STATUS = f"{PROVIDER}/locations/mfeOperationsStatus/read"
 _ARM_LOCATION = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 
@@ -58,12 +61,13 @@ Work = Callable[[Operation], Awaitable[None]]
 class Operations:
     """Starts and records work, and resumes it after a restart. So work must be idempotent."""
 
-    def __init__(self, database: sqlite3.Connection, base_url: str, rights: Rights, key: str) -> None:
+    def __init__(self, database: sqlite3.Connection, base_url: str, rights: Rights, key: str, faults: Faults) -> None:
         """`key` signs the URLs of statuses."""
         self._database = database
         self._base_url = base_url
         self._rights = rights
         self._key = key.encode()
+        self._faults = faults
         self._work: dict[str, Work] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -161,6 +165,8 @@ class Operations:
 
     async def _run(self, operation: Operation) -> None:
         error: Json | None = None
+        while self._faults.holds("stalled", operation.path):  # noqa: ASYNC110 - a fault raises no event
+            await asyncio.sleep(_LOOK_AGAIN)
         try:
             await self._work[operation.kind](operation)
         except (OperationFailed, AzureError) as failure:

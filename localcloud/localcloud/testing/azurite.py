@@ -26,7 +26,7 @@ _INSTALLED = _MODULES / ".installed"
 _ACCOUNT = "local"
 #: The services do not say it alike.
 _STARTED = ("successfully started", "successfully listens")
-_START_SECONDS = 30.0
+_START_SECONDS = 300.0
 #: Another process may take the port that was found free.
 _TRIES = 3
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from localcloud.processes import LEASH
 
-LONGEST_WAIT = 10.0
+#: Seconds. They only end a wait that hangs: a busy machine needs many to start a process.
+LONGEST_WAIT = 120.0
 
 
 def write_config(path: Path, queues: dict[str, dict[str, Any]]) -> Path:

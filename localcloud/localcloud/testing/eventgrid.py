@@ -15,7 +15,7 @@ from azure.eventgrid.aio import EventGridPublisherClient
 from localcloud.http_server import bind, listening, port_of
 
 TOPIC_KEY = "YS1rZXktZm9yLXRlc3Rz"
-DEADLINE = 15.0
+DEADLINE = 300.0
 
 
 class Webhook:

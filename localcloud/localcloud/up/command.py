@@ -10,11 +10,12 @@ from localcloud.configuration_file import ConfigurationError
 from localcloud.up.description import App, Description, read_description
 from localcloud.up.local_cloud import LocalCloud
 from localcloud.up.ports import Ports
+from localcloud.up.running import USUAL_DATA, data_option
 from localcloud.up.supervisor import PartFailedError
 from localcloud.up.welcome import welcome
 
 _HOW_TO_RUN_THE_APP = (
-    "The app was not started. `python -m localcloud settings > local.settings.json` writes its settings; "
+    "The app was not started. `python -m localcloud settings{data} > local.settings.json` writes its settings; "
     "`func start --port {port}` runs it."
 )
 _PORTS = Ports(servicebus=5672, azureml=8443, eventgrid=8081, identity=8082, functions=7071)
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the description (default: %(default)s)",
     )
     parser.add_argument(
-        "--data", type=Path, default=Path(".local"), metavar="DIR", help="folder for all state (default: %(default)s)"
+        "--data", type=Path, default=USUAL_DATA, metavar="DIR", help="folder for all state (default: %(default)s)"
     )
     parser.add_argument(
         "--without-app",
@@ -58,7 +59,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         async with LocalCloud(description, arguments.data, ports, without_app=without_app, tell=_say) as cloud:
             _say(welcome(cloud.layout, shutil.get_terminal_size().columns))
             if without_app:
-                _say(_HOW_TO_RUN_THE_APP.format(port=cloud.layout.ports.functions))
+                _say(_HOW_TO_RUN_THE_APP.format(port=cloud.layout.ports.functions, data=data_option(arguments.data)))
             try:
                 failure = await cloud.failed()
             finally:

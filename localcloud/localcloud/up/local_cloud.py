@@ -49,8 +49,12 @@ class LocalCloud:
         without_app: bool = False,
         tell: Callable[[str], None] = _log.warning,
         ready_within: float = READY_WITHIN,
+        confirmed_within: float = READY_WITHIN,
     ) -> None:
-        """`ports` 0 are chosen freely; `tell` gets a line whenever a part dies; `ready_within` is in seconds.
+        """`ports` 0 are chosen freely; `tell` gets a line whenever a part dies.
+
+        Seconds: a part must be ready within `ready_within`, and the app must have confirmed its event subscriptions
+        within `confirmed_within` after that.
 
         `without_app`: another host runs the app on its port, and events wait until it is there.
         """
@@ -62,6 +66,7 @@ class LocalCloud:
         self._without_app = without_app
         self._tell = tell
         self._ready_within = ready_within
+        self._confirmed_within = confirmed_within
         self._layout: Layout | None = None
         self._supervisor: Supervisor | None = None
 
@@ -199,7 +204,7 @@ class LocalCloud:
     async def _subscriptions_validated(self, layout: Layout) -> None:
         """Waits until the app has confirmed its event subscriptions, so that events need no second attempt."""
         webhooks = {one["name"] for one in webhook_subscriptions(layout)}
-        deadline = time.monotonic() + self._ready_within
+        deadline = time.monotonic() + self._confirmed_within
         while True:
             health = await json_answer(f"{layout.eventgrid_url}/health") or {"subscriptions": {"all": {}}}
             missing = [

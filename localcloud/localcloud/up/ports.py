@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localcloud.configuration_file import ConfigurationError
 from localcloud.up.kept_secrets import write_private
+from localcloud.up.running import data_option
 
 #: Below the range that systems use for outgoing connections, so that no port is lost while a part restarts.
 _FREE_PORTS = range(20000, 32000)
@@ -34,7 +35,8 @@ def choose_ports(wanted: Ports, data: Path) -> Ports:
     if taken:
         ports = ", ".join(f"{part} {port}" for part, port in taken.items())
         others = " ".join(f"--{part}-port 0" for part in taken)
-        raise ConfigurationError(f"These ports are taken: {ports}. Free ones: python -m localcloud up {others}")
+        command = f"python -m localcloud up{data_option(data)} {others}"
+        raise ConfigurationError(f"These ports are taken: {ports}. For free ones, with your other options: {command}")
     file = data / "ports.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     used = {port for port in asdict(wanted).values() if port}

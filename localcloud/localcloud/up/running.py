@@ -2,8 +2,21 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
+
+#: Where `up` keeps its state by default, and other commands look for it.
+USUAL_DATA = Path(".local")
+
+
+def data_option(folder: Path, option: str = "--data") -> str:
+    """How a command that is printed names the folder: ` --data FOLDER`, and nothing for the usual one."""
+    if folder.resolve() == USUAL_DATA.resolve():
+        return ""
+    here = Path.cwd()
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return f" {option} {shlex.quote(str(shown))}"
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -11,7 +24,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path(".local"),
+        default=USUAL_DATA,
         metavar="DIR",
         help="folder of the running local cloud (default: %(default)s)",
     )
@@ -23,4 +36,4 @@ def addresses(folder: Path, start: str) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise SystemExit(f"There is no {file}: start `{start}` first.") from error
+        raise SystemExit(f"There is no {file}: start `{start}{data_option(folder)}` first.") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from localcloud import processes
 
 #: The default number of seconds in which a part must become ready.
-READY_WITHIN = 60.0
+READY_WITHIN = 300.0
 #: A part that dies more often than this within the window is not restarted.
 MOST_RESTARTS = 5
 RESTART_WINDOW = 300.0

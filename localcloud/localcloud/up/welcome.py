@@ -1,5 +1,6 @@
 """The text shown when the local cloud is ready: every address, key and token, laid out for a terminal's width."""
 
+import re
 import shlex
 import sys
 import textwrap
@@ -7,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localcloud.up.layout import Layout
+from localcloud.up.running import data_option
 
 #: Columns; longer lines of prose are hard to read.
 _WIDEST_PROSE = 120
+_OPTION = re.compile(r"\{(--[a-z-]+)\}")
 
 
 def welcome(layout: Layout, width: int) -> str:
@@ -27,11 +30,16 @@ def welcome(layout: Layout, width: int) -> str:
             _prose(sentence, width)
             for sentence in (
                 f"All of this, machine-readable: {layout.data / 'addresses.json'}",
-                *layout.description.hints,
+                *(_with_folder(hint, layout.data) for hint in layout.description.hints),
             )
         ),
     ]
     return "\n" + "\n\n".join(paragraphs) + "\n"
+
+
+def _with_folder(hint: str, data: Path) -> str:
+    """Fill in `{--OPTION}`, with which a command of the hint names the folder; nothing where that is the usual one."""
+    return _OPTION.sub(lambda found: data_option(data, found[1]), hint)
 
 
 def _prose(text: str, width: int) -> str:
@@ -69,7 +77,7 @@ def _how_to_sign_in(layout: Layout, width: int) -> Iterator[str]:
     if layout.description.app is not None and layout.people:
         person = next(iter(layout.people))
         yield _prose(f"To call the app as {person}, with a token that is valid for a day:", width)
-        token = f"$({_python()} -m localcloud token {person} --data {shlex.quote(str(layout.data))})"
+        token = f"$({_python()} -m localcloud token {person}{data_option(layout.data)})"
         yield f'  curl -H "Authorization: Bearer {token}" {layout.functions_url}/api/...'
 
 

@@ -34,7 +34,7 @@ def act(home: Path, change: str, settings: Settings, deadly: int) -> None:
     outbox = Outbox(store.database, scopes)
     records = JobRecords(store, storage, outbox, {workspace.path: Tracking(home / "runs.sqlite", lambda _, run: run)})
     rights = Rights(scopes, None, None, [], "key")
-    operations = Operations(store.database, "", rights, "key")
+    operations = Operations(store.database, "", rights, "key", Faults([]))
     assets = Assets(SharedParts(store, scopes, rights, operations, outbox, Faults([])), storage, records, 0)
     if change == "completed":
         records.create(workspace, NewJob("job", {"jobType": "Command"}, Caller("ann", "ann")))

@@ -40,7 +40,7 @@ def test_a_plain_client_works_with_environment_variables_only(cloud: ControlPlan
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=3000,
         check=False,
     )
     assert ended.stdout.split() == ["westeurope", "True"], ended.stderr
@@ -83,7 +83,7 @@ def refused_with(cloud: ControlPlane, data: Path) -> str:
         [sys.executable, *command, "--config", str(cloud.folder / "config.json")],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=False,
     )
     assert refused.returncode != 0

@@ -88,7 +88,7 @@ def test_what_is_large_or_no_text_is_a_blob_of_its_own(cloud: ControlPlane, new_
     headers = {"Authorization": f"Bearer {endpoint.key()}", "Content-Type": "application/octet-stream"}
     large = json.dumps({"data": ["x" * 5_000_000]}).encode()
     for body in (b"\xff\x00\xfe", large):
-        cloud.session.post(uri, data=body, headers={**headers, "azureml-model-deployment": "blue"}, timeout=60)
+        cloud.session.post(uri, data=body, headers={**headers, "azureml-model-deployment": "blue"}, timeout=300)
     written = lines(cloud, "collected-bytes", "blue", "request")
     assert [line["datainblob"] for line in written] == ["true", "true"]
     with container(cloud) as client:

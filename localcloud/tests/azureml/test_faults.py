@@ -1,6 +1,7 @@
 """Faults that are switched on for a test: each strikes as often as it is told, and only what it is meant for."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,6 +39,19 @@ def test_a_slow_answer_comes_late(faulty: ControlPlane) -> None:
     began = time.monotonic()
     assert faulty.call("GET", MODELS).status_code == 200
     assert time.monotonic() - began >= 0.4
+
+
+@pytest.mark.parametrize("path", ["/local/faults/{number}", "/local/faults"])
+def test_a_late_answer_comes_as_soon_as_its_fault_is_removed(faulty: ControlPlane, path: str) -> None:
+    faulty.fault("late_answer", seconds=600, match={"path": "*/models"})
+    [number] = [one["number"] for one in faulty.call("GET", "/local/faults").json()["value"]]
+    with ThreadPoolExecutor() as threads:
+        late = threads.submit(faulty.call, "GET", MODELS)
+        until(lambda: faulty.call("GET", "/local/faults").json()["value"] == [])
+        assert not late.done()
+        assert faulty.call("DELETE", path.format(number=number)).status_code == 204
+        assert late.result(timeout=60).status_code == 200
+    assert faulty.call("DELETE", f"/local/faults/{number}").status_code == 404
 
 
 def test_a_fault_strikes_only_what_it_matches(faulty: ControlPlane) -> None:

@@ -107,6 +107,7 @@ def test_cancelling_answers_202_until_it_is_done_and_then_200(cloud: ControlPlan
 def test_a_cancellation_takes_its_time_and_the_job_says_so_meanwhile(plane: Plane) -> None:
     one = plane(cancellation_seconds=2)
     one.fault("queueing", match={"path": "*/jobs/in-the-queue"}, count=None)
+    one.fault("stalled", match={"path": "*/jobs/*"}, count=None)
     submit(one, "running", command="sleep 300").raise_for_status()
     submit(one, "in-the-queue").raise_for_status()
     until(lambda: state(one, "running") == "Running")

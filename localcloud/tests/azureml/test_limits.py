@@ -38,7 +38,7 @@ def test_an_endpoint_that_asks_for_tokens_of_entra_id_takes_no_keys(cloud: Contr
     scoring = f"{cloud.base_url}/scoring/ws-dev/limits/score"
     assert cloud.call("POST", scoring, json={}).status_code == 404  # let in: it has no deployment yet
     key = cloud.call("POST", f"{ENDPOINT}/listKeys").json()["primaryKey"]
-    answer = cloud.session.post(scoring, headers={"Authorization": f"Bearer {key}"}, json={}, timeout=10)
+    answer = cloud.session.post(scoring, headers={"Authorization": f"Bearer {key}"}, json={}, timeout=300)
     assert answer.status_code == 401
 
 
@@ -49,5 +49,5 @@ def test_an_endpoint_that_asks_for_tokens_of_its_own_scores_with_its_keys_only(c
     scoring = f"{cloud.base_url}/scoring/ws-dev/limits-own/score"
     assert cloud.call("POST", scoring, json={}).status_code == 401
     key = cloud.call("POST", f"{endpoint}/listKeys").json()["primaryKey"]
-    answer = cloud.session.post(scoring, headers={"Authorization": f"Bearer {key}"}, json={}, timeout=10)
+    answer = cloud.session.post(scoring, headers={"Authorization": f"Bearer {key}"}, json={}, timeout=300)
     assert answer.status_code == 404

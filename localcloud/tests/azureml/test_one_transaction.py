@@ -39,7 +39,7 @@ def test_no_change_is_kept_without_its_event_wherever_the_control_plane_dies(
 
 def die_at_each_statement(folder: Path, change: str) -> None:
     program = [sys.executable, "-m", "tests.azureml.die_at_each_statement", str(folder), change, json.dumps(SETTINGS)]
-    subprocess.run(program, check=True, cwd=Path(__file__).parents[2], timeout=60)
+    subprocess.run(program, check=True, cwd=Path(__file__).parents[2], timeout=300)
 
 
 def changed(home: Path, change: str) -> bool:

@@ -74,7 +74,7 @@ def test_on_a_laptop_mlflow_adds_lists_and_reads_them(cloud: ControlPlane, run: 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert seen.returncode == 0, seen.stderr

@@ -43,7 +43,7 @@ async def tracking_uri(tracking: mlflow.Tracking) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not happen"

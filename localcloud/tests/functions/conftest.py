@@ -17,10 +17,10 @@ from localcloud import processes
 
 APPS = Path(__file__).with_name("apps")
 DISTRIBUTION = Path(__file__).parents[2]
-DEADLINE = 20.0
+DEADLINE = 300.0
 
 QUEUES = {
-    "single": {"LockDuration": "PT2S", "MaxDeliveryCount": 3},
+    "single": {"LockDuration": "PT5S", "MaxDeliveryCount": 3},
     "many": {"LockDuration": "PT30S", "MaxDeliveryCount": 3},
     "results": {"LockDuration": "PT30S", "MaxDeliveryCount": 3},
 }

@@ -33,7 +33,7 @@ async def send(client: ServiceBusClient, queue: str, *messages: Any) -> None:
 async def receive(client: ServiceBusClient, queue: str, count: int, **options: Any) -> list[Any]:
     """That many messages of the queue, completed."""
     received: list[Any] = []
-    async with client.get_queue_receiver(queue, **options) as receiver, asyncio.timeout(20):
+    async with client.get_queue_receiver(queue, **options) as receiver, asyncio.timeout(300):
         while len(received) < count:
             for message in await receiver.receive_messages(count, max_wait_time=1):
                 await receiver.complete_message(message)
@@ -47,7 +47,7 @@ async def is_empty(client: ServiceBusClient, queue: str) -> bool:
 
 
 async def until_empty(client: ServiceBusClient, queue: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         while not await is_empty(client, queue):  # noqa: ASYNC110 - another process empties it
             await asyncio.sleep(0.02)
 
@@ -116,15 +116,20 @@ async def test_message_that_is_no_text_is_dead_lettered_untouched(client: Servic
 
 
 async def test_lock_is_renewed_while_the_function_runs(client: ServiceBusClient, host: RunningHost) -> None:
-    # The queue locks for two seconds.
-    await send(client, "single", json.dumps({"wait": 5}))
+    # The queue locks for five seconds.
+    await send(client, "single", json.dumps({"wait": 8}))
     await until(lambda: len(host.seen("single")) == 2)
     await until_empty(client, "single")
     assert [one["body"] for one in host.seen("single")][1:] == ["waited"]
 
 
-async def test_as_many_messages_run_at_once_as_host_json_allows(client: ServiceBusClient, host: RunningHost) -> None:
-    await send(client, "single", *[json.dumps({"wait": 1, "number": number}) for number in range(6)])
+async def test_as_many_messages_run_at_once_as_host_json_allows(
+    client: ServiceBusClient, host: RunningHost, tmp_path: Path
+) -> None:
+    may_end = tmp_path / "may-end"
+    await send(client, "single", *[json.dumps({"until": str(may_end), "number": number}) for number in range(6)])
+    await until(lambda: len(host.seen("single")) == 4)
+    may_end.touch()
     await until(lambda: len([one for one in host.seen("single") if one["body"] == "waited"]) == 6)
     bodies = [one["body"] for one in host.seen("single")]
     assert bodies.index("waited") == 4
@@ -248,7 +253,12 @@ def see(what):
 @app.service_bus_queue_trigger(arg_name="message", queue_name="many", connection="BUS")
 def sleeps(message: func.ServiceBusMessage) -> None:
     see("begun")
-    time.sleep(float(message.get_body()))
+    asked = message.get_body().decode()
+    if asked.startswith("/"):
+        while not os.path.exists(asked):
+            time.sleep(0.05)
+    else:
+        time.sleep(float(asked))
     see("ended")
 """
 
@@ -290,12 +300,14 @@ async def test_the_calls_of_a_function_share_what_it_prefetches(
     limits = {"prefetchCount": 2, "maxConcurrentCalls": 1}
     app = sleeping_app(tmp_path, extensions={"serviceBus": limits})
     host = await start_host(app=app, BUS=broker.connection_string)
-    await send(client, "many", "1.5", "0", "0", "from another")
+    may_end = tmp_path / "may-end"
+    await send(client, "many", str(may_end), "0", "0", "from another")
     await until(lambda: host.seen("sleeps"))
     async with client.get_queue_receiver("many") as other:  # the two before are locked
-        (message,) = await other.receive_messages(1, max_wait_time=20)
+        (message,) = await other.receive_messages(1, max_wait_time=300)
         assert str(message) == "from another"
         assert [one["what"] for one in host.seen("sleeps")] == ["begun"]
         await other.complete_message(message)
+    may_end.touch()
     await until(lambda: len(host.seen("sleeps")) == 6)
     await until_empty(client, "many")

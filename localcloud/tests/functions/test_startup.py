@@ -263,6 +263,6 @@ async def reason_of_end(app: Path) -> str:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, cwd=DISTRIBUTION, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
     )
-    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    _, errors = await asyncio.wait_for(process.communicate(), 300)
     assert process.returncode == 1
     return errors.decode()

@@ -44,7 +44,7 @@ async def send(broker: RunningBroker, *bodies: str) -> None:
 
 async def processes_that_handle(host: RunningHost, broker: RunningBroker, count: int) -> set[int]:
     """Sends messages until that many processes have handled some; their ids."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         while len(found := {one["process"] for one in host.seen("single")}) < count:
             await send(broker, *[f"message {number}" for number in range(20)])
             await asyncio.sleep(0.2)

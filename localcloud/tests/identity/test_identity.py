@@ -49,7 +49,7 @@ async def launch(folder: Path, content: dict[str, Any]) -> asyncio.subprocess.Pr
 
 async def ready_address(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(300):
         line = (await process.stdout.readline()).decode()
     assert "ready on http://127.0.0.1:" in line
     return line.split()[-1]
@@ -64,7 +64,7 @@ async def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         monkeypatch.setenv("IDENTITY_HEADER", HEADER)
         yield address
         process.terminate()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(300):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

@@ -100,7 +100,7 @@ def test_nothing_acknowledged_is_lost_when_the_broker_dies_under_load(restarted:
         acknowledged = [threads.submit(_send_until_it_fails, broker, name, 50) for name in "wxyz"]
         _await_messages(broker)
         after_restart = restarted()
-        sent = {body for sending in acknowledged for body in sending.result(30)}
+        sent = {body for sending in acknowledged for body in sending.result(300)}
     with connect(after_restart) as client:
         receiver = client.get_queue_receiver("orders")
         kept: set[str] = set()

@@ -131,7 +131,7 @@ def test_a_receiver_that_waited_in_vain_is_told_so(sessions: Sessions) -> None:
     began = time.monotonic()
     with pytest.raises(OperationTimeoutError):
         sessions.receiver(NEXT_AVAILABLE_SESSION, max_wait_time=1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60, "without a time, it would wait for 60 seconds and more"
 
 
 def test_a_session_keeps_a_state_across_receivers(sessions: Sessions) -> None:

@@ -66,7 +66,7 @@ async def next_message(addresses: dict[str, Any]) -> str:
         ServiceBusClient.from_connection_string(connection) as client,
         client.get_queue_receiver("promotion-events") as receiver,
     ):
-        (message,) = await receiver.receive_messages(max_wait_time=20)
+        (message,) = await receiver.receive_messages(max_wait_time=300)
         await receiver.complete_message(message)
         return str(message)
 
@@ -84,7 +84,7 @@ async def test_an_event_that_comes_while_the_app_is_down_is_delivered_when_it_is
 
 
 async def test_an_app_that_does_not_take_events_fails_the_start_and_nothing_stays(tmp_path: Path) -> None:
-    cloud = LocalCloud(description(tmp_path, function="other"), tmp_path / "data", ready_within=20)
+    cloud = LocalCloud(description(tmp_path, function="other"), tmp_path / "data", confirmed_within=1)
     with pytest.raises(PartFailedError, match=r"ws-dev-other.*'other'"):
         async with cloud:
             pass

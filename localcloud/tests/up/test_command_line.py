@@ -56,6 +56,15 @@ async def test_a_wrong_call_is_refused_with_the_usage(arguments: tuple[str, ...]
     assert errors.startswith("usage: python -m localcloud")
 
 
+@pytest.mark.parametrize(("part", "more"), [(("token", "alice"), ""), (("settings",), " --without-app")])
+async def test_without_a_cloud_in_a_folder_the_command_that_starts_one_there_is_told(
+    tmp_path: Path, part: tuple[str, ...], more: str
+) -> None:
+    code, _, errors = await run("-m", "localcloud", *part, "--data", str(tmp_path))
+    assert code == 1
+    assert f"start `python -m localcloud up{more} --data {tmp_path}` first." in errors
+
+
 async def test_a_missing_description_is_told_without_a_traceback(tmp_path: Path) -> None:
     code, _, errors = await run("-m", "localcloud", "up", "--config", str(tmp_path / "localcloud.yml"))
     assert code == 1

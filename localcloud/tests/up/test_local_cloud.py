@@ -21,7 +21,7 @@ from localcloud.http_server import bind, port_of
 from localcloud.up import Description, LocalCloud, Ports
 from localcloud.up.ports import choose_ports
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 DESCRIPTION: dict[str, Any] = {
     "registry": "contoso-ml",
     "environments": {
@@ -112,8 +112,9 @@ def test_a_wanted_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with bind(0) as other:
         other.listen()
         taken = port_of(other)
-        with pytest.raises(ConfigurationError, match=f"azureml {taken}"):
+        with pytest.raises(ConfigurationError, match=f"azureml {taken}") as refused:
             choose_ports(Ports(azureml=taken), tmp_path)
+    assert str(refused.value).endswith(f": python -m localcloud up --data {tmp_path} --azureml-port 0")
 
 
 async def test_an_app_folder_without_an_app_is_refused_before_anything_runs(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ async def test_no_part_outlives_the_command(tmp_path: Path, number: signal.Signa
     pids = json.loads((tmp_path / "data" / "addresses.json").read_text())["pids"].values()
     assert len(pids) == 4
     process.send_signal(number)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(DEADLINE):
         assert await process.wait() == code
         while any(runs(pid) for pid in pids):  # noqa: ASYNC110 - other processes end
             await asyncio.sleep(0.02)

@@ -68,6 +68,22 @@ def test_who_starts_the_cloud_gets_the_hints_of_its_description(tmp_path: Path) 
     assert welcome(lay_out(description, tmp_path), 80).endswith("\nAsk it with curl.\nOr with a browser.\n")
 
 
+def test_hints_name_the_folder_unless_it_is_the_usual_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    hint = "Look: tool list{--local}, or python -m submit{--data} FILE."
+    description = describe("promotions").model_copy(update={"hints": (hint,)})
+    for folder in (".local", "my cloud"):
+        (tmp_path / folder).mkdir()
+    usual = welcome(lay_out(description, tmp_path / ".local"), 200)
+    assert usual.endswith("\nLook: tool list, or python -m submit FILE.\n")
+    assert "--data" not in usual
+    other = welcome(lay_out(description, tmp_path / "my cloud"), 200)
+    assert other.endswith("\nLook: tool list --local 'my cloud', or python -m submit --data 'my cloud' FILE.\n")
+    monkeypatch.chdir(tmp_path / "my cloud")
+    elsewhere = welcome(lay_out(description, tmp_path), 200)
+    assert " ".join(elsewhere.split()).endswith(f"python -m submit --data {tmp_path} FILE.")
+
+
 @pytest.mark.parametrize("topics", [["promotions", "promotions"], ["ws-dev"]])
 def test_a_topic_needs_a_name_of_its_own(topics: list[str]) -> None:
     with pytest.raises(ValidationError, match="topics: names must be unique"):
@@ -76,5 +92,5 @@ def test_a_topic_needs_a_name_of_its_own(topics: list[str]) -> None:
 
 async def test_the_start_does_not_wait_for_subscribers(tmp_path: Path) -> None:
     description = describe(NOBODY).model_copy(update={"app": None})
-    async with LocalCloud(description, tmp_path / "data", ready_within=20) as cloud:
+    async with LocalCloud(description, tmp_path / "data") as cloud:
         assert cloud.addresses["eventgrid"]["own_topics"]["promotions"]

@@ -15,10 +15,10 @@ import pytest
 
 from localcloud.up.supervisor import MOST_RESTARTS, Part, PartFailedError, Supervisor
 
-DEADLINE = 20.0
+DEADLINE = 300.0
 
 #: Counts its starts in a file, then runs until it is ended.
-LASTING = "import pathlib, time; pathlib.Path('starts').open('a').write('x'); time.sleep(60)"
+LASTING = "import pathlib, time; pathlib.Path('starts').open('a').write('x'); time.sleep(600)"
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -102,8 +102,15 @@ async def test_a_part_that_ends_before_it_is_ready_fails_the_start(world: World)
 
 async def test_a_part_that_is_not_ready_in_time_fails_the_start_and_is_ended(tmp_path: Path) -> None:
     slow = World(tmp_path, ready_within=0.5)
+    part = slow.part("import time; print('still loading', flush=True); time.sleep(600)")
+
+    async def loads() -> bool:
+        while not part.log.exists() or "still loading" not in part.log.read_text():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return False
+
     with pytest.raises(PartFailedError, match=r"not ready within(.|\n)*still loading"):
-        await slow.supervisor.start(slow.part("import time; print('still loading', flush=True); time.sleep(60)"))
+        await slow.supervisor.start(replace(part, ready=loads))
     assert slow.supervisor.pids == {}
 
 

@@ -2,10 +2,13 @@
 
 Only reads. The deployment that serves stays while the new one is made, so both need room. Where the quota cannot be
 read, nothing is refused: Azure will say so when it deploys.
+
+A batch deployment takes nothing by itself. Its jobs take nodes of a cluster while they run, and wait where there is no
+room, so nothing is refused there either.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Deployment, ForbiddenError, MachineSize, Quota, RejectedError, UnavailableError
@@ -43,6 +46,10 @@ class CheckedCapacity:
     cost: float | None = None  #: of the new deployment for an hour; None without a price
     cost_together: float | None = None
     currency: str = ""
+    #: Of a batch deployment: the cluster whose nodes a job takes while it runs. `size`, `instances`, `cores` and `cost`
+    #: are those of a job then. None for an online deployment.
+    cluster: str | None = None
+    most_nodes: int | None = None  #: that the cluster scales to
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class _Region:
 
 def run(target: Target) -> Outcome:
     described = target.workspace.deployment_file(target.deployment_file)
+    if target.is_batch:
+        return _succeeded(_of_jobs(target, described.compute, described.instances or 1))
     size, instances = described.instance_type, described.instances
     if not size or not instances:
         return _succeeded(CheckedCapacity(unknown="The deployment file names no instance type."))
@@ -67,6 +76,30 @@ def run(target: Target) -> Outcome:
     if found.cores is None or found.left is None or found.cores <= found.left:
         return _succeeded(found)
     return _too_little(target, found)
+
+
+def _of_jobs(target: Target, name: str, instances: int) -> CheckedCapacity:
+    """What a job of a batch deployment takes that asks for so many nodes of the cluster."""
+    cluster = target.workspace.cluster(name) if name else None
+    if cluster is None:
+        return CheckedCapacity(cluster=name, unknown=f"The workspace has no cluster {name or '(none is named)'}.")
+    nodes = min(instances, cluster.most_nodes) if cluster.most_nodes else instances
+    job = CheckedCapacity(cluster.size, nodes, cluster=name, most_nodes=cluster.most_nodes)
+    if cluster.is_low_priority:
+        return replace(job, unknown="Low-priority nodes have a quota and prices of their own, which nobody read.")
+    region = _read(target, [cluster.size])
+    machine = region.sizes.get(cluster.size.casefold())
+    quota = capacity.quota_of(machine, region.quotas) if machine else None
+    cost = capacity.price(target.rules.prices, cluster.size, nodes)
+    return replace(
+        job,
+        cores=machine.cores * nodes if machine else None,  # a cluster keeps none for upgrades
+        quota=quota.name if quota else "",
+        left=quota.left if quota else None,
+        unknown=_unknown(region, cluster.size, machine, quota),
+        cost=cost,
+        currency=target.rules.currency if cost is not None else "",
+    )
 
 
 def _removed_first(target: Target) -> set[str]:
@@ -113,7 +146,6 @@ def _checked(
     cost = capacity.price(prices, size, instances)
     costs = [capacity.price(prices, each.size, each.instances) for each in running]
     priced = [each for each in costs if each is not None]
-    unknown = region.unknown or ("" if machine else f"Azure lists no size {size} in this region.")
     return CheckedCapacity(
         size=size,
         instances=instances,
@@ -123,11 +155,20 @@ def _checked(
         quota=quota.name if quota else "",
         left=quota.left if quota else None,
         removed_first=tuple(each.name for each in leaving) if quota else (),
-        unknown=unknown or ("" if quota else f"Azure reports no quota for {size} in this region."),
+        unknown=_unknown(region, size, machine, quota),
         cost=cost,
         cost_together=round(cost + sum(priced), 4) if cost is not None and len(priced) == len(costs) else None,
         currency=target.rules.currency if cost is not None else "",
     )
+
+
+def _unknown(region: _Region, size: str, machine: MachineSize | None, quota: Quota | None) -> str:
+    """Why the quota is not known; empty if it is."""
+    if region.unknown:
+        return region.unknown
+    if machine is None:
+        return f"Azure lists no size {size} in this region."
+    return "" if quota else f"Azure reports no quota for {size} in this region."
 
 
 def _running(deployments: Sequence[Deployment], region: _Region) -> tuple[Running, ...]:
@@ -160,6 +201,8 @@ def in_words(found: CheckedCapacity) -> str:
     """What the promotion will take, in one line."""
     if found.instances is None:
         return f"what it takes is unknown: {found.unknown}"
+    if found.cluster:
+        return _of_jobs_in_words(found)
     parts = [f"takes {found.instances} × {found.size}"]
     if found.cores is not None:
         left = f", {found.left} are left{_once(found)}" if found.left is not None else ""
@@ -171,6 +214,21 @@ def in_words(found: CheckedCapacity) -> str:
             f", {found.cost_together:.2f} while both run" if found.beside and found.cost_together is not None else ""
         )
         parts.append(f"{found.cost:.2f} {found.currency} an hour{together}")
+    return "; ".join(parts)
+
+
+def _of_jobs_in_words(found: CheckedCapacity) -> str:
+    most = f", which has at most {found.most_nodes}" if found.most_nodes is not None else ""
+    parts = [f"takes nothing while no job runs; a job takes {found.instances} × {found.size} of {found.cluster}{most}"]
+    if found.cores is not None:
+        left = f", {found.left} are left" if found.left is not None else ""
+        parts.append(f"{found.cores} cores of the quota{left}")
+    if found.left is None:
+        parts.append("the quota that is left is unknown")
+    elif found.cores is not None and found.cores > found.left:
+        parts.append("jobs may have to wait for nodes")
+    if found.cost is not None:
+        parts.append(f"{found.cost:.2f} {found.currency} an hour while it runs")
     return "; ".join(parts)
 
 

@@ -1,9 +1,12 @@
 """A published route is called `SOURCE/NAME`: holds, releases and plans find it, and its pipelines, by that name."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 
+from shared.config import bundle
+from shared.ports import Publication
 from tests.config.teams import CHURN
 from tests.functions.conftest import ALICE, Api
 from tests.functions.publishing.test_publishing import published
@@ -83,6 +86,40 @@ def test_what_is_misspelt_is_said_of_the_published_name(scope: str, says: str, a
     published(api, FILES)
     answer = api.post("holds", {"scope": scope, "reason": "audit"}, ALICE)
     assert (answer.status, answer.body["detail"][: len(says)]) == (404, says)
+
+
+class _OtherProcess:
+    """Publishes to the same storage as the app, without telling it."""
+
+    def __init__(self, api: Api) -> None:
+        self._bundles = api.app.bundles
+
+    def publish(self, files: Mapping[str, bytes]) -> None:
+        digest = bundle.digest_of(files)
+        self._bundles.keep(digest, bundle.archived(files))
+        before = self._bundles.pointer("churn-team")
+        at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+        self._bundles.publish("churn-team", Publication(digest, "id-paul", "paul", "a test", at), before)
+
+
+def test_what_another_process_has_just_published_is_there_for_whoever_asks(api: Api) -> None:
+    other = _OtherProcess(api)
+    assert api.get("routes").body["configured"] == []
+    other.publish(CHURN)
+    assert api.get("routes").body["configured"] == ["churn-team/scores"]
+    other.publish(FILES)
+    assert api.get("plans/churn-team%2Ftraining/brave_fox").status == 200
+    other.publish(CHURN)
+    assert api.post("holds", {"scope": "churn-team/training", "reason": "audit"}, ALICE).status == 404
+    other.publish(FILES)
+    assert api.post("holds", {"scope": "churn-team/training", "reason": "audit"}, ALICE).status == 202
+    assert api.get("routes?model=churn-eu").body["configured"] == ["churn-team/scores"]
+
+
+def test_a_promotion_starts_with_what_another_process_has_just_published(api: Api) -> None:
+    assert api.get("routes").body["configured"] == []
+    _OtherProcess(api).publish(CHURN)
+    assert api.start("1")
 
 
 def test_a_plan_of_a_published_pipeline_is_found_by_its_escaped_name(api: Api) -> None:

@@ -6,7 +6,7 @@ import time
 from itertools import count
 from pathlib import Path
 
-SLOW_SECONDS = 0.6
+SLOW_SECONDS = 2
 #: One request in so many fails.
 FAILS_EACH = 33
 

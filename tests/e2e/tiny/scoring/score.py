@@ -1,10 +1,11 @@
-"""Scoring code for a model that is one line of text: its answer is that line. `crash` crashes, `slow` starts slowly."""
+"""Scoring code for a model that is one line of text: its answer is that line. `crash` crashes, and `waits for FILE`
+starts only once there is this file."""
 
 import os
 import time
 from pathlib import Path
 
-SLOW_SECONDS = 3
+WAITS_FOR = "waits for "
 
 model = ""
 
@@ -16,8 +17,9 @@ def init() -> None:
     model = file.read_text()
     if model == "crash":
         raise RuntimeError("this model cannot be loaded")
-    if model == "slow":
-        time.sleep(SLOW_SECONDS)
+    if model.startswith(WAITS_FOR):
+        while not Path(model.removeprefix(WAITS_FOR)).exists():
+            time.sleep(0.05)
 
 
 def run(body: str) -> dict[str, str]:

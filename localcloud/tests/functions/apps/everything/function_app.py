@@ -128,6 +128,10 @@ async def single(message: func.ServiceBusMessage, context: func.Context) -> None
     if b"wait" in message.get_body():
         await asyncio.sleep(float(json.loads(message.get_body())["wait"]))
         see("single", body="waited")
+    if b"until" in message.get_body():
+        while not os.path.exists(json.loads(message.get_body())["until"]):  # noqa: ASYNC110, ASYNC240 - a test makes it
+            await asyncio.sleep(0.05)
+        see("single", body="waited")
     if b"boom" in message.get_body():
         raise ValueError("a message failed on purpose")
 
