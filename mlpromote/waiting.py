@@ -12,7 +12,7 @@ from mlpromote.commands import command
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.following import POLL_SECONDS, follow, outcome
 from mlpromote.promotions import OF_ONE
-from mlpromote.references import promotion_id
+from mlpromote.references import promotion_id, versioned
 from mlpromote.session import Session
 from mlpromote.statuses import ENDED, STATUSES
 
@@ -130,7 +130,11 @@ def _begun(session: Session, promotion: str, deadline: float | None) -> str:
         try:
             return promotion_id(session.api, promotion, session.output)
         except CommandError as error:
-            if error.exit_code is not ExitCode.NOT_FOUND or deadline is None:
+            if error.exit_code is not ExitCode.NOT_FOUND:
+                raise
+            if not told:
+                _check_can_begin(session, promotion)
+            if deadline is None:
                 raise
             if time.monotonic() >= deadline:
                 raise CommandError(ExitCode.TIMED_OUT, f"No promotion of {promotion} has begun yet.") from error
@@ -138,6 +142,16 @@ def _begun(session: Session, promotion: str, deadline: float | None) -> str:
             session.output.remark(f"No promotion of {promotion} has begun yet; waiting for it.")
             told = True
         time.sleep(min(POLL_SECONDS, max(deadline - time.monotonic(), 0)))
+
+
+def _check_can_begin(session: Session, promotion: str) -> None:
+    """Raise `CommandError` if no route takes the version: nobody should wait for that."""
+    try:
+        session.api.get("plans", *versioned((promotion,)))
+    except CommandError as error:
+        # What else is in the way may be gone by the time that the promotion begins.
+        if error.problem.get("no_route"):
+            raise CommandError(ExitCode.NOT_FOUND, f"No promotion of {promotion} can begin: {error}") from error
 
 
 def _asks_for_approval(promotion: Document) -> bool:

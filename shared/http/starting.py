@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.config import azure_names
 from shared.config.pipeline_route import PipelineRoute
+from shared.config.wording import did_you_mean
 from shared.coordinator import rerunning, routing
 from shared.core.events import Person, PromotionRequested, RunAsked
 from shared.core.lane_notes import Cause
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Names by which Azure ML finds a version that is not always the same.
 _LABELS = ("latest", "default")
+#: For a refusal: no route takes what was named, so no promotion of it can begin.
+_NO_ROUTE = {"no_route": True}
 
 
 class Start(Body):
@@ -41,6 +44,7 @@ def requested(
     Raises `BadRequestError`. The first step finds out whether the version exists.
     """
     if asked.model not in configuration.routes:  # the name of a published route has a slash
+        _check_is_no_route(asked.model, configuration)
         _check_name("model", asked.model)
     _check_name("version", asked.version)
     _check_is_no_label(asked)
@@ -107,6 +111,14 @@ def _check_name(key: str, name: str) -> None:
         raise BadRequestError(f"{key}: must be at most {rule.longest} {text}, not {name[:100]!r}") from None
 
 
+def _check_is_no_route(name: str, configuration: "Configuration") -> None:
+    """A model's name has no slash: where pipelines are published, what has one was meant to be one of them."""
+    published = [each.name for each in configuration.pipeline_routes if "/" in each.name]
+    if "/" in name and published:
+        hint = did_you_mean(name, published)
+        raise BadRequestError(f"model: there is no pipeline route {name[:100]!r}; {hint}", _NO_ROUTE)
+
+
 def _check_is_no_label(asked: Start) -> None:
     """A label names another version tomorrow; a promotion is of one version for good."""
     if asked.version.lower() in _LABELS:
@@ -132,7 +144,16 @@ def _route(asked: Start, configuration: "Configuration") -> "Route | PipelineRou
         raise BadRequestError(f"route: several routes take {asked.model}; name one of {names}")
     others = ", ".join(f"route {route.name} from {route.source}" for route in takers) or "no route"
     wanted = " ".join(f"{key} {name}" for key, name in (("route", asked.route), ("source", asked.source)) if name)
-    raise BadRequestError(f"{wanted or 'the model'} does not fit: {asked.model} is taken by {others}")
+    says = f"{wanted or 'the model'} does not fit: {asked.model} is taken by {others}"
+    if takers:
+        raise BadRequestError(says)
+    raise BadRequestError(f"{says}{_published_as(asked.model, configuration)}", _NO_ROUTE)
+
+
+def _published_as(name: str, configuration: "Configuration") -> str:
+    """A hint for the name of a pipeline without the source that publishes it; empty if there is none of that name."""
+    names = [each.name for each in configuration.pipeline_routes if each.name.rpartition("/")[2] == name]
+    return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
 def _check_known(key: str, name: str | None, known: Collection[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from mlpromote.exit_codes import ExitCode
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed, summary
-from tests.mlpromote.stub import Answer, Request, StubApp
+from tests.mlpromote.stub import Answer, Request, StubApp, problem
 from tests.mlpromote.test_exit_codes import DEADLINE_SECONDS, started
 
 ID = "digits-3-0123456789ab"
@@ -56,6 +56,22 @@ def test_after_the_timeout_it_is_said_what_is_waited_for(mlpromote: CommandLine,
     ended = mlpromote("wait", ID, "--timeout", "0s")
     assert ended.code == ExitCode.TIMED_OUT
     assert f"Gave up waiting for `succeeded` of {ID}: prod waits for approval: 1 of 2 given\n" in ended.errors
+
+
+def test_a_version_that_no_route_takes_is_not_waited_for(mlpromote: CommandLine, app: StubApp) -> None:
+    detail = "the model does not fit: digits is taken by no route; did you mean estate/digits?"
+    app.will_answer(Answer({"value": []}), problem(400, detail, no_route=True))
+    ended = mlpromote("wait", "digits/3", "--timeout", "1h")
+    assert ended.code == ExitCode.NOT_FOUND
+    assert f"No promotion of digits/3 can begin: {detail}" in " ".join(ended.errors.split())
+    assert app.asked[-1].path == "/api/plans/digits/3"
+
+
+def test_a_plan_that_is_refused_for_another_reason_does_not_end_the_wait(mlpromote: CommandLine, app: StubApp) -> None:
+    refused = problem(400, "route: several routes take digits; name one of a, b")
+    found = Answer({"value": [summary("3", "succeeded")]})
+    app.will_answer(Answer({"value": []}), refused, found, Answer(detailed("succeeded", waits=[])))
+    assert mlpromote("wait", "digits/3", "--timeout", "1m").code == 0
 
 
 def test_with_a_timeout_a_promotion_that_has_not_begun_is_waited_for(mlpromote: CommandLine, app: StubApp) -> None:
