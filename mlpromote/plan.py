@@ -15,6 +15,7 @@ from mlpromote.commands import command
 from mlpromote.exit_codes import ExitCode
 from mlpromote.references import versioned
 from mlpromote.session import Session
+from mlpromote.statuses import UNDER_WAY
 from mlpromote.tables import age, dim, spoken
 
 #: How a bound of a gate is spoken of.
@@ -51,7 +52,12 @@ def _drawn(plan: Document, now: datetime) -> Iterator[RenderableType]:
     for each in plan["earlier"]:
         why = f": {each['reason']}" if each["reason"] else ""
         yield dim(f"  promoted {age(each['created'], now)} ago as {each['id']}, {spoken(each['status'])}{why}")
-    if promotion["status"] not in ("queued", "running"):
+    under_way = next((each["id"] for each in plan["earlier"] if each["status"] in UNDER_WAY), None)
+    if under_way:
+        yield _line(
+            f"it is under way: `mlpromote show {under_way}`. This is what another promotion would do:", "yellow"
+        )
+    if promotion["status"] not in UNDER_WAY:
         yield Text(f"  it would be {spoken(promotion['status'])}: {promotion['reason']}", style="yellow")
         return
     yield from _whether_it_exists(plan)
@@ -81,10 +87,21 @@ def _stage(stage: Document, known: Document) -> Iterator[RenderableType]:
     if known["queue"]:
         yield _line(f"behind {', '.join(known['queue'])}", "yellow")
     yield _line(" → ".join(step["name"] for step in stage["steps"]))
+    yield from (_line(line) for line in _run(known.get("pipeline_run")))
     for gate in known["gates"]:
         yield _line(gate_line(gate))
     yield from _capacity(known.get("capacity"))
     yield from (_line(line) for line in _approval(stage["approval"]))
+
+
+def _run(run: Document | None) -> Iterator[str]:
+    """Yield how a pipeline would run, and what it would register. Apps before this version do not say it."""
+    if run is None:
+        return
+    given = ", ".join(f"{name}: {value}" for name, value in run["inputs"].items())
+    yield f"runs on compute {run['compute']}{', with ' if given else ''}{given}"
+    if registers := run["registers"]:
+        yield f"registers output {registers['output']} as the next version of model {registers['model']}"
 
 
 def _capacity(evidence: Document | None) -> Iterator[RenderableType]:

@@ -111,7 +111,8 @@ class RunSettings(Settings):
     every: Duration | None = Field(
         default=None,
         description="How long after the last run the stage's champion runs again, on fresh data, under its existing "
-        "approval. Each run is a promotion. Default: it runs again only when somebody asks.",
+        "approval. The app looks every 15 minutes, so it may be that much later. Each run is a promotion. Default: it "
+        "runs again only when somebody asks.",
     )
     on_drift: OnDrift | None = Field(
         default=None, description="The model monitor whose breaches make the stage's champion run again."

@@ -10,18 +10,25 @@ from shared.config import patterns
 from shared.config.fields import Duration, ModelPattern, Settings
 
 _A_MONTH = r"([1-9]|[12][0-9]|30) a month"
+_MOST = 30
 
 
 def _count(value: Any) -> Any:
     found = re.fullmatch(_A_MONTH, value) if isinstance(value, str) else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST:
+        return value  # also what a promotion keeps
     if found is None:
         raise ValueError("must be the maximum number of runs in a month, from 1 to 30, such as: 4 a month")
     return int(found[1])
 
 
-AMonth = Annotated[int, BeforeValidator(_count), WithJsonSchema({"type": "string", "pattern": f"^{_A_MONTH}$"})]
+_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "pattern": f"^{_A_MONTH}$"},
+        {"type": "integer", "minimum": 1, "maximum": _MOST},
+    ]
+}
+AMonth = Annotated[int, BeforeValidator(_count), WithJsonSchema(_SCHEMA)]
 
 
 class OnDrift(Settings):

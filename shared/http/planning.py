@@ -9,11 +9,12 @@ from shared.core import views
 from shared.core.events import NotNowError
 from shared.core.holds import Holds
 from shared.core.lane import decide
-from shared.core.messages import FailureKind
+from shared.core.messages import FailureKind, Kind
 from shared.core.precedence import was_found
 from shared.core.promotion import Lane, Promotion, StageRun, StageStatus
 from shared.http import bodies, refusals, starting
 from shared.http.capacity_ahead import Look, capacity_ahead
+from shared.http.planned_runs import planned_gates, planned_run
 from shared.http.starting import Start
 from shared.ports import PromotionFilter, Store
 
@@ -89,11 +90,13 @@ def _check(query: Mapping[str, str]) -> None:
 def _stage(stage: StageRun, lane: Lane, planned: Promotion, seen: Mapping[str, float]) -> dict[str, Any]:
     champion = lane.champions.get(stage.name)
     theirs = _metrics(champion.evidence.values()) if champion else {}
+    is_pipeline = planned.candidate.kind is Kind.PIPELINE
     return {
         "name": stage.name,
         "champion": champion.candidate.version if champion else None,
         "queue": list(_before(lane, stage.name, planned)),
-        "gates": list(_gates(stage, seen, theirs)),
+        "gates": list(planned_gates(stage) if is_pipeline else _gates(stage, seen, theirs)),
+        "pipeline_run": planned_run(planned, stage),
     }
 
 
@@ -110,11 +113,11 @@ def _hold(stage: str, lane: Lane, holds: Holds, now: datetime) -> str | None:
 
 
 def _before(lane: Lane, stage: str, planned: Promotion) -> Iterator[str]:
-    """Yield the versions that have not left the stage yet."""
+    """Yield the other versions that have not left the stage yet."""
     for promotion in lane.under_way():
         theirs = promotion.stage(stage)
         ended = theirs is None or theirs.status in (StageStatus.SUCCEEDED, StageStatus.FAILED)
-        if promotion.id != planned.id and not ended:
+        if promotion.candidate != planned.candidate and not ended:
             yield promotion.candidate.version
 
 

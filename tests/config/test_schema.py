@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it comes without types
+from pydantic import ValidationError
 
 from shared.config import Configuration, load, schema
+from shared.config.rerun import OnDrift
 from tests.config.right import CLIENT_ID, RIGHT, WORKSPACE, changed
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/promotion.yml"))
@@ -109,6 +111,22 @@ def test_the_check_passes_while_the_file_is_up_to_date_and_fails_when_it_is_stal
     assert schema.main(["--check", "--file", str(copy)]) == 0
     copy.write_text(copy.read_text(encoding="utf-8").replace("registry", "register"), encoding="utf-8")
     assert schema.main(["--check", "--file", str(copy)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "is_right"),
+    [("4 a month", True), (2, True), (30, True), (0, False), (31, False), ("31 a month", False), (True, False)],
+)
+def test_editor_and_app_agree_on_how_often_drift_may_start_a_run(written: object, is_right: bool) -> None:
+    drift = {"monitor": "churn-*", "at_most": written}
+    described = json.loads(schema.text())
+    found = Draft202012Validator({"$ref": "#/$defs/OnDrift", "$defs": described["$defs"]}).is_valid(drift)
+    try:
+        OnDrift.model_validate(drift)
+        taken = True
+    except ValidationError:
+        taken = False
+    assert (found, taken) == (is_right, is_right)
 
 
 def test_an_editor_takes_an_analysis_by_a_job_and_shows_a_wrong_one_where_it_is() -> None:

@@ -29,3 +29,29 @@ def test_a_pipelines_lane_is_shown_by_its_route(pipelines: Api) -> None:
     pipelines.post("promotions", {"model": "training", "version": "brave_fox", "reason": "try"})
     [lane] = pipelines.get("routes?route=training").body["value"]
     assert [stage["name"] for stage in lane["stages"]] == ["test", "prod"]
+
+
+def test_a_plan_has_the_gates_the_data_and_the_compute_of_a_run(pipelines: Api) -> None:
+    test, prod = pipelines.get("plans/training/brave_fox").body["stages"]
+    assert test["gates"] == []
+    assert test["pipeline_run"] == {
+        "compute": "cpu",
+        "inputs": {"rows": "churn-test:3", "rate": "0.1", "deep": "True"},
+        "registers": None,
+    }
+    assert [(gate["step"], gate["metric"], gate["measured"]) for gate in prod["gates"]] == [
+        ("compare", "auc", True),
+        ("compare", "auc", True),
+    ]
+    assert prod["gates"][1]["settings"]["at_least"] == 0.8
+    assert prod["pipeline_run"] == {
+        "compute": "serverless",
+        "inputs": {"rows": "churn-production@latest"},
+        "registers": {"output": "model", "model": "churn"},
+    }
+
+
+def test_in_a_plan_a_version_that_is_under_way_is_not_behind_itself(pipelines: Api) -> None:
+    for job in ("brave_fox", "shy_owl"):
+        pipelines.post("promotions", {"model": "training", "version": job, "reason": "try"})
+    assert pipelines.get("plans/training/brave_fox").body["stages"][0]["queue"] == ["shy_owl"]

@@ -122,3 +122,22 @@ def test_anything_else_is_a_usage_error(
     ended = mlpromote(*command, *said)
     assert (ended.code, app.asked) == (2, [])
     assert "Expected MODEL/VERSION, such as churn/3" in ended.errors
+
+
+def test_a_plan_of_a_pipeline_shows_its_compute_its_data_and_the_model(mlpromote: CommandLine, app: StubApp) -> None:
+    document = planned()
+    model = {"output": "model", "model": "churn"}
+    run = {"compute": "serverless", "inputs": {"rows": "churn:3"}, "registers": model}
+    document["stages"][1]["pipeline_run"] = run
+    app.will_answer(Answer(document))
+    lines = [line.strip() for line in mlpromote("plan", "training", "brave_fox").output.splitlines()]
+    assert "runs on compute serverless, with rows: churn:3" in lines
+    assert "registers output model as the next version of model churn" in lines
+
+
+def test_a_plan_of_a_version_that_is_under_way_says_so(mlpromote: CommandLine, app: StubApp) -> None:
+    document = planned()
+    document["earlier"] = [summary("3", "running")]
+    app.will_answer(Answer(document))
+    shown = " ".join(mlpromote("plan", "digits", "3").output.split())
+    assert f"it is under way: `mlpromote show {document['earlier'][0]['id']}`" in shown
