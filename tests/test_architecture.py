@@ -1,10 +1,12 @@
 """The list in docs/architecture.md of where something new goes, checked against the existing code."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.config.rerun import LOOKS_EVERY
 from shared.core.events import LaneEvent
 from shared.core.lane import _HANDLERS
 from shared.core.messages import Kind
@@ -60,7 +62,7 @@ ALSO_WORDS = {
     "run": {
         *("shared/config/pipeline_stage.py", "mlpromote/routes.py"),  # a setting, and a command
         "mlpromote/checking/code.py",  # a scoring script's function
-        "mlpromote/checking/definitions.py",  # a setting
+        *("mlpromote/checking/definitions.py", "mlpromote/checking/schedules.py"),  # a setting
         *("shared/worker/polls.py", "shared/worker/lineage.py", "shared/cloud/azureml_runs.py"),  # of MLflow
     },
     "remove": {"mlpromote/contexts.py"},  # a command
@@ -69,6 +71,13 @@ ALSO_WORDS = {
 }
 #: How the command line shows a step's evidence. A step that is not listed is shown without words of its own.
 WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py", "mlpromote/live_figures.py"}
+
+
+def test_check_knows_how_often_the_app_looks_for_runs_that_are_due() -> None:
+    source = (REPOSITORY / "functions" / "reconcile.py").read_text(encoding="utf-8")
+    minutes = re.search(r'schedule="0 \d+/(\d+) \* \* \* \*"\)\ndef start_runs', source)
+    assert minutes is not None
+    assert timedelta(minutes=int(minutes[1])) == LOOKS_EVERY
 
 
 def test_every_path_that_the_page_names_is_there() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlpromote import bundle_folder
-from mlpromote.checking import monitors
+from mlpromote.checking import monitors, schedules
 from mlpromote.checking.configuration_file import examine
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.named_files import NamedFiles
@@ -37,6 +37,7 @@ def check(files: list[Path], settings: Mapping[str, str]) -> Checked:
             named = NamedFiles(examined.document)
             findings += named.findings()
             findings += monitors.findings(examined.document)
+            findings += schedules.findings(examined.document)
             findings += named.by_schema(file.parent)
         if examined.is_team and file.name == bundle.CONFIGURATION:
             findings += _unpublishable(file.parent)

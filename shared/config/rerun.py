@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from shared.config import patterns
 from shared.config.fields import Duration, ModelPattern, Settings
 
+#: How often the app looks whether a run is due, as the timer in `functions/reconcile.py` says.
+LOOKS_EVERY = timedelta(minutes=15)
 _A_MONTH = r"([1-9]|[12][0-9]|30) a month"
 _MOST = 30
 

@@ -210,3 +210,16 @@ def test_a_missing_conda_file_is_said_where_it_is_named_and_in_few_words(mlpromo
         ("steps/clean.yml", "7:34: conda.yml does not exist [file]"),
         ("steps/fit.yml", "6:34: conda.yml does not exist [file]"),
     ]
+
+
+@pytest.mark.parametrize(("every", "is_kept"), [("1m", False), ("899s", False), ("15m", True), ("30d", True)])
+def test_a_schedule_that_the_app_cannot_keep_is_a_fault(
+    every: str, is_kept: bool, mlpromote: CommandLine, folder: Path
+) -> None:
+    text = ROUTE.replace("sales-all@latest}}", f"sales-all@latest}}, every: {every}}}", 1)
+    assert text != ROUTE
+    (folder / "promotion.yml").write_text(text, encoding="utf-8")
+    found = faults(mlpromote, folder)
+    says = "must not be shorter than 15m: the app looks only every 15m for what is due"
+    assert len(found) == (0 if is_kept else 1), found
+    assert all(line.startswith("promotion.yml:7:") and says in line for line in found), found
