@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with redirect_stderr(io.StringIO()):  # the SDK prints empty lines there at each upload
             result = asyncio.run(_interruptible(run(plan, folder, _say)))
     except asyncio.CancelledError:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # the loop no longer takes them, and the exit code is to tell why
         _say(f"Interrupted. Everything that was started has ended. Log and state: {folder}")
         return INTERRUPTED
     except Exception:

@@ -23,9 +23,9 @@ def _ahead():
 _SCHEDULED = "scheduled_enqueue_time_utc=at if at and at > datetime.now(UTC) else None"
 #: By file: the text there, and the text in the copy.
 CHANGES: Mapping[str, Mapping[str, str]] = {
-    "shared/app.py": {
-        "\ndef _now() -> datetime:\n    return datetime.now(UTC)\n": (
-            f"{_AHEAD}\ndef _now() -> datetime:\n    return datetime.now(UTC) + _ahead()\n"
+    "shared/app/connections.py": {
+        "\ndef now() -> datetime:\n    return datetime.now(UTC)\n": (
+            f"{_AHEAD}\ndef now() -> datetime:\n    return datetime.now(UTC) + _ahead()\n"
         )
     },
     "shared/cloud/bus.py": {

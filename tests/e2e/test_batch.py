@@ -32,7 +32,7 @@ OTHERS = ("batch-good", "batch-differs", "batch-broken", "batch-moved")
 @pytest.fixture(scope="module")
 def description(tmp_path_factory: pytest.TempPathFactory) -> Description:
     made = describe("tests/e2e/batch/promotion.yml", "dev", "prod", people={"alice": {"roles": [OPERATOR]}})
-    prod = made.environments["prod"].model_copy(update={"computes": ("cpu",)})
+    prod = made.environments["prod"].model_copy(update={"computes": ("cpu",), "reads_quota": True})
     described = made.model_copy(update={"environments": {**made.environments, "prod": prod}})
     return held(described, tmp_path_factory.mktemp("batch") / "app")
 

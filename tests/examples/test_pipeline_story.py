@@ -26,7 +26,7 @@ def test_all_is_as_promised_and_no_process_is_left_behind(tmp_path: Path) -> Non
     assert [f"✓ {number}" in told for number in range(1, 7)] == [True] * 6
     # The metrics on the sample and on prod's data stand side by side, of the pipeline that passed and of the other.
     rows = [line.split() for line in demo.stdout.splitlines()]
-    for row in ("metric source prod", "images 300 1200", "metric source prod champion", "images 300 1200 1200"):
+    for row in ("metric source prod", "images 300 1200", "metric source here champion", "images 300 1200 1200"):
         assert row.split() in rows, demo.stdout
     assert "required no worse than the source's" in told
     # The way back: the people, the evaluation beside the champion, both runs of the pipeline, and all data.
