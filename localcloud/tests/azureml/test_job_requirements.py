@@ -105,9 +105,8 @@ def test_cancelling_answers_202_until_it_is_done_and_then_200(cloud: ControlPlan
 
 
 def test_a_cancellation_takes_its_time_and_the_job_says_so_meanwhile(plane: Plane) -> None:
-    one = plane(cancellation_seconds=2)
+    one = plane(cancellation_seconds=5)
     one.fault("queueing", match={"path": "*/jobs/in-the-queue"}, count=None)
-    one.fault("stalled", match={"path": "*/jobs/*"}, count=None)
     submit(one, "running", command="sleep 300").raise_for_status()
     submit(one, "in-the-queue").raise_for_status()
     until(lambda: state(one, "running") == "Running")
@@ -121,7 +120,7 @@ def test_a_cancellation_takes_its_time_and_the_job_says_so_meanwhile(plane: Plan
     for location in locations:
         until(lambda: one.call("GET", location).status_code == 200)  # noqa: B023
     assert [state(one, name) for name in ("running", "in-the-queue")] == ["Canceled", "Canceled"]
-    assert time.monotonic() - began >= 2
+    assert time.monotonic() - began >= 5
 
 
 def test_jobs_are_listed_by_type_by_tag_and_page_by_page(plane: Plane) -> None:
