@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlpromote.checking.documents import Document, texts
+from mlpromote.checking.documents import Document, mapping, texts
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.references import component_of
 from shared.config.faults import Steps
@@ -20,9 +20,9 @@ _DATA = re.compile(r"(azureml:)?[^:@/]+(:[^:@/]+|@latest)")
 
 def of_steps(definition: Document) -> Iterator[Finding]:
     """Yield the steps that no promotion can rebuild."""
-    for name, step in _mapping(definition.content.get("jobs")).items():
-        component = component_of(definition.file, _mapping(step).get("component"))
-        kinds = [_mapping(each).get("type") for each in (step, component)]
+    for name, step in mapping(definition.content.get("jobs")).items():
+        component = component_of(definition.file, mapping(step).get("component"))
+        kinds = [mapping(each).get("type") for each in (step, component)]
         kind = next((each for each in kinds if each and each != _COMMAND), _COMMAND)
         if kind != _COMMAND:
             says = f"step {name} is of type {kind}, but only steps of type {_COMMAND} can be promoted"
@@ -33,12 +33,12 @@ def of_stage(
     configuration: Document, stage: Mapping[str, Any], steps: Steps, definition: Document
 ) -> Iterator[Finding]:
     """Yield what a stage says of the pipeline's inputs and outputs that does not fit. `steps`: the stage's place."""
-    outputs = _mapping(definition.content.get("outputs"))
-    for output in texts(_mapping(stage.get("register")).get("output")):
+    outputs = mapping(definition.content.get("outputs"))
+    for output in texts(mapping(stage.get("register")).get("output")):
         if output not in outputs:
             says = f"the pipeline has no output {output}; {did_you_mean(output, outputs)}"
             yield configuration.fault((*steps, "register", "output"), says, Rule.CONFIGURATION)
-    given = _mapping(_mapping(stage.get("run")).get("inputs"))
+    given = mapping(mapping(stage.get("run")).get("inputs"))
     inputs = dict(_inputs(definition))
     where = (*steps, "run", "inputs")
     for name in given.keys() - inputs.keys():
@@ -55,11 +55,11 @@ def of_stage(
 
 def _inputs(definition: Document) -> Iterator[tuple[str, bool]]:
     """The inputs of the pipeline that is promoted, and whether each is data. Data that a step names becomes one."""
-    for name, value in _mapping(definition.content.get("inputs")).items():
+    for name, value in mapping(definition.content.get("inputs")).items():
         yield str(name), _is_data(value)
-    for step, content in _mapping(definition.content.get("jobs")).items():
-        for name, value in _mapping(_mapping(content).get("inputs")).items():
-            if _is_data(value) and not any("${{" in text for text in texts(_mapping(value).get("path"))):
+    for step, content in mapping(definition.content.get("jobs")).items():
+        for name, value in mapping(mapping(content).get("inputs")).items():
+            if _is_data(value) and not any("${{" in text for text in texts(mapping(value).get("path"))):
                 yield f"{step}_{name}", True
 
 
@@ -68,7 +68,3 @@ def _is_data(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     return str(value.get("type") or "uri_folder") not in _VALUES and "path" in value
-
-
-def _mapping(content: Any) -> Mapping[str, Any]:
-    return content if isinstance(content, dict) else {}

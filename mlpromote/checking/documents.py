@@ -1,6 +1,6 @@
 """A YAML file as it is checked: its content, and where each part of it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,3 +72,15 @@ def texts(found: Any) -> Iterator[str]:
     """Yield the text, if it is one."""
     if isinstance(found, str) and found:
         yield found
+
+
+def mapping(found: Any) -> Mapping[str, Any]:
+    """The mapping, or an empty one for anything else, which the rules of the configuration or a loader report."""
+    return found if isinstance(found, dict) else {}
+
+
+def stages(route: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield each stage of a route as it is written, with its position."""
+    written = mapping(route).get("stages")
+    for position, stage in enumerate(written if isinstance(written, list) else ()):
+        yield position, mapping(stage)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlpromote.checking.documents import Document, read, texts
+from mlpromote.checking.documents import Document, mapping, read, stages, texts
 from mlpromote.checking.findings import Finding, Rule
 from shared.config import monitor_files
 from shared.config.monitor_files import Monitoring
@@ -11,7 +11,7 @@ from shared.config.monitor_files import Monitoring
 
 def findings(configuration: Document) -> Iterator[Finding]:
     """Yield what is wrong with the names in the files that stages name as `monitor`."""
-    environments = _mapping(configuration.content.get("environments"))
+    environments = mapping(configuration.content.get("environments"))
     monitorings = []
     for route, position, models, stage in _stages(configuration.content):
         for file in texts(stage.get("monitor")):
@@ -21,7 +21,7 @@ def findings(configuration: Document) -> Iterator[Finding]:
             wrong = list(monitor_files.faults(document.content, models))
             yield from (document.fault(("name",), sentence, Rule.CONFIGURATION) for sentence in wrong)
             environment = str(stage.get("environment"))
-            workspace = _mapping(environments.get(environment)).get("workspace") or environment
+            workspace = mapping(environments.get(environment)).get("workspace") or environment
             if not wrong:
                 steps = ("routes", route, "stages", position, "monitor")
                 name = str(document.content["name"])
@@ -32,12 +32,8 @@ def findings(configuration: Document) -> Iterator[Finding]:
 
 def _stages(content: Mapping[str, Any]) -> Iterator[tuple[str, int, tuple[str, ...], Mapping[str, Any]]]:
     """Yield route, position, the route's models and the settings of each stage that deploys models."""
-    for name, route in _mapping(content.get("routes")).items():
-        models, stages = (_mapping(route).get(key) for key in ("models", "stages"))
+    for name, route in mapping(content.get("routes")).items():
+        models = mapping(route).get("models")
         known = tuple(text for item in models for text in texts(item)) if isinstance(models, list) else ()
-        for position, stage in enumerate(stages if known and isinstance(stages, list) else ()):
-            yield str(name), position, known, _mapping(stage)
-
-
-def _mapping(content: Any) -> Mapping[str, Any]:
-    return content if isinstance(content, dict) else {}
+        for position, stage in stages(route) if known else ():
+            yield str(name), position, known, stage

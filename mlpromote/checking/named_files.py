@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlpromote.checking import app_rules, code, conda, definitions, loaders, references
-from mlpromote.checking.documents import Document, Naming, is_remote, read, texts
+from mlpromote.checking.documents import Document, Naming, is_remote, mapping, read, stages, texts
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.loaders import Kind
 from shared.config import job_files, smoke_requests
@@ -36,14 +36,13 @@ class NamedFiles:
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with the files that the configuration names."""
-        for name, route in _mapping(self._configuration.content.get("routes")).items():
+        for name, route in mapping(self._configuration.content.get("routes")).items():
             steps = ("routes", str(name))
-            definition = _mapping(_mapping(route).get("pipelines")).get("definition")
+            definition = mapping(mapping(route).get("pipelines")).get("definition")
             yield from self._azureml(definition, Kind.JOB, (*steps, "pipelines", "definition"))
-            yield from self._defined(definition, _mapping(route).get("stages"), steps)
-            stages = _mapping(route).get("stages")
-            for number, stage in enumerate(stages if isinstance(stages, list) else ()):
-                yield from self._of_stage(_mapping(stage), (*steps, "stages", number))
+            yield from self._defined(definition, route, steps)
+            for number, stage in stages(route):
+                yield from self._of_stage(stage, (*steps, "stages", number))
 
     def by_schema(self, folder: Path) -> Iterator[Finding]:
         """Yield what is wrong with the other YAML files in a folder whose `$schema` says that they are Azure ML's."""
@@ -58,24 +57,24 @@ class NamedFiles:
     def _of_stage(self, stage: Mapping[str, Any], steps: Steps) -> Iterator[Finding]:
         for key, kind in (_OF_A_BATCH_STAGE if BATCH_ENDPOINT in stage else _OF_A_STAGE).items():
             yield from self._azureml(stage.get(key), kind, (*steps, key))
-        yield from self._job(_mapping(stage.get("evaluate")), (*steps, "evaluate", "job"))
-        analysis = _mapping(stage.get("rollout")).get("analysis")
+        yield from self._job(mapping(stage.get("evaluate")), (*steps, "evaluate", "job"))
+        analysis = mapping(stage.get("rollout")).get("analysis")
         for number, entry in enumerate(analysis if isinstance(analysis, list) else ()):
-            yield from self._job(_analysing(_mapping(entry)), (*steps, "rollout", "analysis", number, "job"))
-        smoke = _mapping(stage.get("smoke"))
+            yield from self._job(_analysing(mapping(entry)), (*steps, "rollout", "analysis", number, "job"))
+        smoke = mapping(stage.get("smoke"))
         for name in texts(smoke.get("requests")):
             yield from self._smoke(name, smoke.get("tolerance"), (*steps, "smoke", "requests"))
 
-    def _defined(self, name: Any, stages: Any, steps: Steps) -> Iterator[Finding]:
+    def _defined(self, name: Any, route: Any, steps: Steps) -> Iterator[Finding]:
         """Yield where a pipeline's definition does not fit the route."""
         for text in texts(name):
             definition = read(self._folder / text, text, None)
             if not isinstance(definition, Document):
                 continue
             yield from definitions.of_steps(definition)
-            for number, stage in enumerate(stages if isinstance(stages, list) else ()):
+            for number, stage in stages(route):
                 where = (*steps, "stages", number)
-                yield from definitions.of_stage(self._configuration, _mapping(stage), where, definition)
+                yield from definitions.of_stage(self._configuration, stage, where, definition)
 
     def _azureml(self, name: Any, kind: Kind, steps: Steps) -> Iterator[Finding]:
         for text in texts(name):
@@ -144,18 +143,18 @@ class NamedFiles:
             yield from self._scoring(document, scoring)
         for name in texts(content.get("code")):
             yield from self._code(document, name, ("code",))
-        environment = _mapping(content.get("environment"))
+        environment = mapping(content.get("environment"))
         steps: tuple[str, ...] = ("environment",)
         if not environment and ("conda_file" in content or "build" in content):
             environment, steps = content, ()
         for name in texts(environment.get("conda_file")):
             yield from self._conda(document, name, (*steps, "conda_file"))
-        yield from self._build(document, _mapping(environment.get("build")), (*steps, "build"))
+        yield from self._build(document, mapping(environment.get("build")), (*steps, "build"))
 
     def _components(self, document: Document) -> Iterator[Finding]:
         """Yield what is wrong with the files of a pipeline's components."""
-        for name, step in _mapping(document.content.get("jobs")).items():
-            for text in texts(_mapping(step).get("component")):
+        for name, step in mapping(document.content.get("jobs")).items():
+            for text in texts(mapping(step).get("component")):
                 file = document.file.parent / text.removeprefix("file:")
                 if is_remote(text):
                     continue
@@ -167,7 +166,7 @@ class NamedFiles:
 
     def _scoring(self, document: Document, asked: Any) -> Iterator[Finding]:
         steps = ("code_configuration",)
-        named = _mapping(asked)
+        named = mapping(asked)
         script = next(texts(named.get("scoring_script")), None)
         folder = next(texts(named.get("code")), None)
         if script is None:
@@ -218,10 +217,6 @@ class NamedFiles:
                 yield document.fault((*steps, "path"), f"there is no folder {context}", Rule.FILE)
             elif not (folder / dockerfile).is_file():
                 yield document.fault((*steps, "path"), f"there is no {dockerfile} in {context}", Rule.FILE)
-
-
-def _mapping(content: Any) -> Mapping[str, Any]:
-    return content if isinstance(content, dict) else {}
 
 
 def _analysing(entry: Mapping[str, Any]) -> Mapping[str, Any]:

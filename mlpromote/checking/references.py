@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlpromote.checking.documents import Document, is_remote, read, texts
+from mlpromote.checking.documents import Document, is_remote, mapping, read, texts
 from mlpromote.checking.findings import Finding, Rule
 from shared.config.wording import did_you_mean
 
@@ -24,8 +24,8 @@ def of_command(document: Document) -> Iterator[Finding]:
         if kind in ("inputs", "outputs"):
             yield from _undeclared(document, ("command",), f"${{{{{kind}.{name}}}}}", kind, name)
     required = {name for kind, name in _referred(_OPTIONAL_PART.sub("", command), 2) if kind == "inputs"}
-    for name, declared in _mapping(document.content.get("inputs")).items():
-        if name in required and _mapping(declared).get("optional") is True and "default" not in _mapping(declared):
+    for name, declared in mapping(document.content.get("inputs")).items():
+        if name in required and mapping(declared).get("optional") is True and "default" not in mapping(declared):
             says = f"input {name} is optional, so its argument belongs between $[[ and ]]"
             yield document.fault(("command",), says, Rule.REFERENCE)
     yield from _missing_script(document, command)
@@ -42,17 +42,17 @@ def _missing_script(document: Document, command: str) -> Iterator[Finding]:
 
 def of_pipeline(document: Document) -> Iterator[Finding]:
     """Yield what the steps of a pipeline refer to that is not there, and inputs that do not fit their components."""
-    steps = _mapping(document.content.get("jobs"))
+    steps = mapping(document.content.get("jobs"))
     for name, step in steps.items():
         where = ("jobs", str(name))
-        for key, bound in _mapping(_mapping(step).get("inputs")).items():
+        for key, bound in mapping(mapping(step).get("inputs")).items():
             for text in _bound(bound):
                 yield from _of_binding(document, (*where, "inputs", str(key)), text)
-        for key, bound in _mapping(_mapping(step).get("outputs")).items():
+        for key, bound in mapping(mapping(step).get("outputs")).items():
             for _, kind, output in _referred(text := " ".join(_bound(bound)), 3):
                 if kind == "outputs":
                     yield from _undeclared(document, (*where, "outputs", str(key)), text, kind, output)
-        yield from _of_inputs(document, where, _mapping(step))
+        yield from _of_inputs(document, where, mapping(step))
 
 
 def _of_binding(document: Document, where: tuple[str, ...], text: str) -> Iterator[Finding]:
@@ -62,8 +62,8 @@ def _of_binding(document: Document, where: tuple[str, ...], text: str) -> Iterat
             case ["parent", "inputs", name, *_]:
                 yield from _undeclared(document, where, text, "inputs", name)
             case ["parent", "jobs", step, "outputs", name, *_]:
-                steps = _mapping(document.content.get("jobs"))
-                made = _declared(document, _mapping(steps.get(step)), "outputs")
+                steps = mapping(document.content.get("jobs"))
+                made = _declared(document, mapping(steps.get(step)), "outputs")
                 if step not in steps:
                     says = f"{text}: there is no step {step}; {did_you_mean(step, steps)}"
                     yield document.fault(where, says, Rule.REFERENCE)
@@ -76,7 +76,7 @@ def _of_inputs(document: Document, where: tuple[str, ...], step: Mapping[str, An
     """Of a step whose component can be read: inputs that it does not have, and those that it needs."""
     if "component" not in step:
         return
-    declared, given = _declared(document, step, "inputs"), _mapping(step.get("inputs"))
+    declared, given = _declared(document, step, "inputs"), mapping(step.get("inputs"))
     if declared is None:
         return
     for name in given.keys() - declared.keys():
@@ -92,11 +92,11 @@ def _declared(document: Document, step: Mapping[str, Any], kind: str) -> Mapping
     """The inputs or outputs that a step's component declares; None if the component cannot be read here."""
     component = step.get("component")
     if isinstance(component, dict):
-        return _mapping(component.get(kind))
+        return mapping(component.get(kind))
     found = component_of(document.file, component)
     if found is not None:
-        return _mapping(found.get(kind))
-    return _mapping(step.get(kind)) if component is None and isinstance(step.get("command"), str) else None
+        return mapping(found.get(kind))
+    return mapping(step.get(kind)) if component is None and isinstance(step.get("command"), str) else None
 
 
 def component_of(file: Path, component: Any) -> Mapping[str, Any] | None:
@@ -108,7 +108,7 @@ def component_of(file: Path, component: Any) -> Mapping[str, Any] | None:
 
 
 def _undeclared(document: Document, where: tuple[str, ...], text: str, kind: str, name: str) -> Iterator[Finding]:
-    declared = _mapping(document.content.get(kind))
+    declared = mapping(document.content.get(kind))
     if name not in declared:
         says = f"{text}: there is no {kind.removesuffix('s')} {name}; {did_you_mean(name, declared)}"
         yield document.fault(where, says, Rule.REFERENCE)
@@ -123,8 +123,4 @@ def _referred(text: str, size: int) -> list[tuple[str, ...]]:
 def _bound(value: Any) -> Iterator[str]:
     """The text that an input or output is bound to: written alone, or as its path."""
     yield from texts(value)
-    yield from texts(_mapping(value).get("path"))
-
-
-def _mapping(content: Any) -> Mapping[str, Any]:
-    return content if isinstance(content, dict) else {}
+    yield from texts(mapping(value).get("path"))

@@ -1,10 +1,10 @@
 """How often pipelines run again by themselves: never more often than the app looks for what is due."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from mlpromote.checking.documents import Document
+from mlpromote.checking.documents import Document, mapping, stages
 from mlpromote.checking.findings import Finding, Rule
 from shared.config import durations
 from shared.config.rerun import LOOKS_EVERY
@@ -12,10 +12,9 @@ from shared.config.rerun import LOOKS_EVERY
 
 def findings(configuration: Document) -> Iterator[Finding]:
     """Yield the schedules that the app cannot keep."""
-    for name, route in _mapping(configuration.content.get("routes")).items():
-        stages = _mapping(route).get("stages")
-        for position, stage in enumerate(stages if isinstance(stages, list) else ()):
-            every = _duration(_mapping(_mapping(stage).get("run")).get("every"))
+    for name, route in mapping(configuration.content.get("routes")).items():
+        for position, stage in stages(route):
+            every = _duration(mapping(stage.get("run")).get("every"))
             if every is not None and every < LOOKS_EVERY:
                 least = durations.text(LOOKS_EVERY)
                 says = f"must not be shorter than {least}: the app looks only every {least} for what is due"
@@ -30,7 +29,3 @@ def _duration(written: Any) -> timedelta | None:
         return durations.parse(written)
     except ValueError:
         return None
-
-
-def _mapping(content: Any) -> Mapping[str, Any]:
-    return content if isinstance(content, dict) else {}
