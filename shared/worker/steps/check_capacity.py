@@ -7,7 +7,7 @@ A batch deployment takes nothing by itself. Its jobs take nodes of a cluster whi
 room, so nothing is refused there either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
@@ -203,12 +203,7 @@ def in_words(found: CheckedCapacity) -> str:
         return f"what it takes is unknown: {found.unknown}"
     if found.cluster:
         return _of_jobs_in_words(found)
-    parts = [f"takes {found.instances} × {found.size}"]
-    if found.cores is not None:
-        left = f", {found.left} are left{_once(found)}" if found.left is not None else ""
-        parts.append(f"{found.cores} cores of the quota{left}")
-    if found.left is None:
-        parts.append("the quota that is left is unknown")
+    parts = [f"takes {found.instances} × {found.size}", *_quota_in_words(found)]
     if found.cost is not None:
         together = (
             f", {found.cost_together:.2f} while both run" if found.beside and found.cost_together is not None else ""
@@ -219,17 +214,21 @@ def in_words(found: CheckedCapacity) -> str:
 
 def _of_jobs_in_words(found: CheckedCapacity) -> str:
     most = f", which has at most {found.most_nodes}" if found.most_nodes is not None else ""
-    parts = [f"takes nothing while no job runs; a job takes {found.instances} × {found.size} of {found.cluster}{most}"]
-    if found.cores is not None:
-        left = f", {found.left} are left" if found.left is not None else ""
-        parts.append(f"{found.cores} cores of the quota{left}")
-    if found.left is None:
-        parts.append("the quota that is left is unknown")
-    elif found.cores is not None and found.cores > found.left:
+    takes = f"takes nothing while no job runs; a job takes {found.instances} × {found.size} of {found.cluster}{most}"
+    parts = [takes, *_quota_in_words(found)]
+    if found.left is not None and found.cores is not None and found.cores > found.left:
         parts.append("jobs may have to wait for nodes")
     if found.cost is not None:
         parts.append(f"{found.cost:.2f} {found.currency} an hour while it runs")
     return "; ".join(parts)
+
+
+def _quota_in_words(found: CheckedCapacity) -> Iterator[str]:
+    if found.cores is not None:
+        left = f", {found.left} are left{_once(found)}" if found.left is not None else ""
+        yield f"{found.cores} cores of the quota{left}"
+    if found.left is None:
+        yield "the quota that is left is unknown"
 
 
 def _once(found: CheckedCapacity) -> str:
