@@ -14,24 +14,12 @@ import aiohttp
 from tests.chaos.killing import Outage
 from tests.chaos.logbook import Logbook
 from tests.chaos.world import Breach
+from tests.drift_monitor import drift_monitor, signal_of
 from tests.e2e.azure import SDK_FAULTS, Azure, client_of, until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
-    from azure.ai.ml import Input
-    from azure.ai.ml.constants import MonitorDatasetContext, TimeZone
-    from azure.ai.ml.entities import (
-        CronTrigger,
-        Data,
-        DataDriftMetricThreshold,
-        DataDriftSignal,
-        MonitorDefinition,
-        MonitorSchedule,
-        NumericalDriftMetrics,
-        ProductionData,
-        ReferenceData,
-        ServerlessSparkCompute,
-    )
+    from azure.ai.ml.entities import Data
 
 ENVIRONMENT, MONITOR, SAMPLE = "prod", "chaos-drift", "sample"
 _ROWS = 4
@@ -62,13 +50,14 @@ class Monitor:
         data = Data(name=SAMPLE, version="1", path=str(file), type="uri_file")
         await asyncio.to_thread(self._prod.data.create_or_update, data)
         with redirect_stdout(io.StringIO()):  # the SDK prints dots there
-            await asyncio.to_thread(lambda: self._prod.schedules.begin_create_or_update(self._schedule()).result())
+            monitor = drift_monitor(MONITOR, f"{self._workspace}/data/{SAMPLE}/versions/1")
+            await asyncio.to_thread(lambda: self._prod.schedules.begin_create_or_update(monitor).result())
 
     async def breach(self) -> None:
         """Have it run and find drift."""
         known = len(self._outages)
         try:
-            await self._azure.fault("monitor_breach", None, f"*/schedules/{MONITOR}/signals/drift")
+            await self._azure.fault("monitor_breach", None, signal_of(MONITOR))
             name = str((await asyncio.to_thread(self._prod.schedules.trigger, MONITOR)).job_name)
             await until(lambda: self._has_completed(name), f"the end of {name}", ENDS_WITHIN)
         except (*SDK_FAULTS, aiohttp.ClientError, AssertionError, TimeoutError) as fault:
@@ -81,15 +70,3 @@ class Monitor:
     async def _has_completed(self, name: str) -> bool:
         found = await self._azure.job(ENVIRONMENT, name)
         return bool(found and found["status"] == "Completed")
-
-    def _schedule(self) -> MonitorSchedule:
-        data = Input(type="mltable", path=f"{self._workspace}/data/{SAMPLE}/versions/1")
-        signal = DataDriftSignal(
-            production_data=ProductionData(input_data=data, data_context=MonitorDatasetContext.MODEL_INPUTS),
-            reference_data=ReferenceData(input_data=data, data_context=MonitorDatasetContext.TRAINING),
-            metric_thresholds=DataDriftMetricThreshold(numerical=NumericalDriftMetrics(jensen_shannon_distance=0.01)),
-        )
-        compute = ServerlessSparkCompute(instance_type="standard_e4s_v3", runtime_version="3.4")
-        definition = MonitorDefinition(compute=compute, monitoring_signals={"drift": signal})
-        daily = CronTrigger(expression="15 10 * * *", time_zone=TimeZone.UTC)
-        return MonitorSchedule(name=MONITOR, trigger=daily, create_monitor=definition)

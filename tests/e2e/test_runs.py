@@ -1,28 +1,15 @@
 """A pipeline runs again in prod on fresh data: when its time has come, and when a monitor finds drift."""
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from azure.ai.ml import Input
-from azure.ai.ml.constants import MonitorDatasetContext, TimeZone
-from azure.ai.ml.entities import (
-    CronTrigger,
-    DataDriftMetricThreshold,
-    DataDriftSignal,
-    MonitorDefinition,
-    MonitorSchedule,
-    NumericalDriftMetrics,
-    ProductionData,
-    ReferenceData,
-    ServerlessSparkCompute,
-)
 
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
+from tests.drift_monitor import drift_monitor, signal_of
 from tests.e2e.azure import client_of, until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.test_pipelines import CURATED, approve, evidence
@@ -121,29 +108,17 @@ async def test_a_breach_of_a_monitor_runs_it(cloud: Cloud, code: Path) -> None:
     job = await submitted(cloud, code, "drifting", 1.2)
     await ended(cloud, "drifting", job, 1)
     prod = client_of(cloud.parts.addresses, "prod")
-    await asyncio.to_thread(prod.schedules.begin_create_or_update, monitor(cloud.parts.addresses))
+    data = f"{cloud.parts.addresses['workspaces']['prod']}/data/production/versions/3"
+    await asyncio.to_thread(prod.schedules.begin_create_or_update, drift_monitor(MONITOR, data))
     await breach(cloud, prod)
     _, second = await ended(cloud, "drifting", job, 2)
     assert second["requested_by"] == f"monitor {MONITOR}"
     assert "violating metric thresholds" in second["journal"][0]["text"]
 
 
-def monitor(addresses: Mapping[str, Any]) -> MonitorSchedule:
-    data = Input(type="mltable", path=f"{addresses['workspaces']['prod']}/data/production/versions/3")
-    signal = DataDriftSignal(
-        production_data=ProductionData(input_data=data, data_context=MonitorDatasetContext.MODEL_INPUTS),
-        reference_data=ReferenceData(input_data=data, data_context=MonitorDatasetContext.TRAINING),
-        metric_thresholds=DataDriftMetricThreshold(numerical=NumericalDriftMetrics(jensen_shannon_distance=0.01)),
-    )
-    compute = ServerlessSparkCompute(instance_type="standard_e4s_v3", runtime_version="3.4")
-    definition = MonitorDefinition(compute=compute, monitoring_signals={"drift": signal})
-    daily = CronTrigger(expression="15 10 * * *", time_zone=TimeZone.UTC)
-    return MonitorSchedule(name=MONITOR, trigger=daily, create_monitor=definition)
-
-
 async def breach(cloud: Cloud, prod: Any) -> None:
     """A run of the monitor that finds drift, up to its end."""
-    await cloud.azure.fault("monitor_breach", None, f"*/schedules/{MONITOR}/signals/drift")
+    await cloud.azure.fault("monitor_breach", None, signal_of(MONITOR))
     name = str((await asyncio.to_thread(prod.schedules.trigger, MONITOR)).job_name)
 
     async def has_ended() -> bool:
