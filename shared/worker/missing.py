@@ -1,5 +1,6 @@
 """The failures of steps whose candidate is not where it should be: where it was looked for, and how to check."""
 
+from shared.config.workspace import WorkspaceReference
 from shared.core.asset_names import REGISTRIES, is_of_registry
 from shared.core.messages import Candidate, Failed, FailureKind
 
@@ -30,9 +31,6 @@ def _place(candidate: Candidate) -> tuple[str, str]:
     if is_of_registry(searched):
         registry = searched[len(REGISTRIES) :].strip("/")
         return f"the registry {registry}", f"--registry-name {registry}"
-    parts = searched.strip("/").split("/")
-    ids = {key.lower(): value for key, value in zip(parts[::2], parts[1::2], strict=False)}
-    workspace, group = ids.get("workspaces", ""), ids.get("resourcegroups", "")
-    place = f"{candidate.environment}, workspace {workspace}" if workspace else candidate.environment
-    named = (("--workspace-name", workspace), ("--resource-group", group))
-    return place, " ".join(f"{option} {value}" for option, value in named if value)
+    workspace = WorkspaceReference.parse(searched)
+    options = f"--workspace-name {workspace.name} --resource-group {workspace.resource_group}"
+    return f"{candidate.environment}, workspace {workspace.name}", options

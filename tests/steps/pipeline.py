@@ -27,16 +27,15 @@ from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
 from tests.fakes.work import Crash
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
-from tests.steps.promotion import NOW
+from tests.steps.promotion import DEV_WORKSPACE, NOW
 
-WS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/ws-dev"
 JOB = "train-7"
-CODE = f"{WS}/codes/c0de/versions/1"
-NAMED = f"{WS}/environments/sklearn/versions/3"
-INLINE = f"{WS}/environments/CliV2AnonymousEnvironment/versions/abc"
+CODE = f"{DEV_WORKSPACE}/codes/c0de/versions/1"
+NAMED = f"{DEV_WORKSPACE}/environments/sklearn/versions/3"
+INLINE = f"{DEV_WORKSPACE}/environments/CliV2AnonymousEnvironment/versions/abc"
 CURATED = "azureml://registries/azureml/environments/sklearn-1.5/versions/33"
-PREPARE = f"{WS}/components/azureml_anonymous/versions/1"
-TRAIN = f"{WS}/components/train/versions/1"
+PREPARE = f"{DEV_WORKSPACE}/components/azureml_anonymous/versions/1"
+TRAIN = f"{DEV_WORKSPACE}/components/train/versions/1"
 FILES = {"train.py": b"print('train')", "lib/features.py": b"FEATURES = 3"}
 SETTINGS: Mapping[str, Any] = {
     "environment": "prod",
@@ -73,7 +72,7 @@ def pipeline_job(**changes: Any) -> PipelineJob:
         experiment="churn-pipeline",
         nodes=nodes,
         inputs={
-            "rows": Bound(data=f"{WS}/data/churn-sample/versions/2", kind="uri_folder"),
+            "rows": Bound(data=f"{DEV_WORKSPACE}/data/churn-sample/versions/2", kind="uri_folder"),
             "rate": Bound("0.3"),
         },
         outputs={"model": "mlflow_model"},

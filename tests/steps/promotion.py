@@ -34,6 +34,7 @@ from tests.fakes.work import Crash
 from tests.fakes.workspace import FakeWorkspace
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DEV_WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/ws-dev"
 ORIGIN = "azureml://locations/west/workspaces/ws-dev/models/digits/versions/3"
 SHARED: Evidence = as_evidence(
     Shared(
@@ -71,7 +72,7 @@ class Stage:
     rules: Rules = field(default_factory=Rules)
     options: Mapping[str, Any] = field(default_factory=dict)  #: what the plan says of the step
     state: Mapping[str, Any] = field(default_factory=dict)  #: the state that the step's last poll kept for this one
-    source: str = "/subscriptions/s/workspaces/ws-dev"  #: id of what the model comes from
+    source: str = DEV_WORKSPACE  #: id of what the model comes from
     asset: str | None = None  #: `workspace` where that workspace's own asset is deployed
     started_late: timedelta = timedelta(0)  #: between the step's first poll and this one
 
@@ -178,5 +179,5 @@ def deploy_saw(deployment: str, **traffic_before: int) -> Evidence:
 
 
 def champion(version: str = "2", **evidence: Evidence) -> Champion:
-    candidate = Candidate(Kind.MODEL, "digits", version, "dev", "/subscriptions/s/workspaces/ws-dev")
+    candidate = Candidate(Kind.MODEL, "digits", version, "dev", DEV_WORKSPACE)
     return Champion("digits-2-xyz", candidate, NOW, evidence)

@@ -18,11 +18,11 @@ from tests.steps.pipeline import (
     JOB,
     NAMED,
     TRAIN,
-    WS,
     Line,
     component,
     pipeline_job,
 )
+from tests.steps.promotion import DEV_WORKSPACE
 
 
 def registered(line: Line) -> RegisteredComponents:
@@ -51,16 +51,16 @@ def test_what_ran_is_rebuilt_in_the_registry_under_names_with_digests_as_version
     assert set(seen.components["train"].files) == {"train.py", "lib/features.py"}
     assert seen.job.name == JOB
     assert seen.job.git == {"commit": "f00d"}
-    assert seen.job.inputs == {"rows": f"{WS}/data/churn-sample/versions/2"}
+    assert seen.job.inputs == {"rows": f"{DEV_WORKSPACE}/data/churn-sample/versions/2"}
     assert seen.figures.metrics == {"auc": 0.9}
 
 
 def test_environments_are_shared_rebuilt_or_used_as_they_are(line: Line) -> None:
     line.dev.own.components[TRAIN] = component(NAMED)
     line.dev.pipelines[JOB] = pipeline_job(
-        nodes={**pipeline_job().nodes, "score": Node("command", f"{WS}/components/score/versions/1")}
+        nodes={**pipeline_job().nodes, "score": Node("command", f"{DEV_WORKSPACE}/components/score/versions/1")}
     )
-    line.dev.own.components[f"{WS}/components/score/versions/1"] = component(CURATED)
+    line.dev.own.components[f"{DEV_WORKSPACE}/components/score/versions/1"] = component(CURATED)
     seen = registered(line)
     assert seen.components["train"].environment == f"{REGISTRY}/environments/sklearn/versions/3"
     assert seen.components["score"].environment == CURATED
@@ -74,7 +74,8 @@ def test_environments_are_shared_rebuilt_or_used_as_they_are(line: Line) -> None
 def test_inputs_that_had_data_of_dev_are_inputs_of_the_pipeline_and_values_stay(line: Line) -> None:
     job = pipeline_job()
     train = replace(
-        job.nodes["train"], inputs={**job.nodes["train"].inputs, "labels": Bound(data=f"{WS}/data/l/versions/1")}
+        job.nodes["train"],
+        inputs={**job.nodes["train"].inputs, "labels": Bound(data=f"{DEV_WORKSPACE}/data/l/versions/1")},
     )
     line.dev.pipelines[JOB] = replace(job, nodes={**job.nodes, "train": train})
     graph = registered(line).graph
@@ -96,8 +97,8 @@ def test_the_same_pipeline_twice_is_one_version_of_everything(line: Line) -> Non
     first = registered(line)
     line.dev.pipelines["train-8"] = pipeline_job(name="train-8")
     # Submitted anew, code and inline components have other ids.
-    line.dev.own.codes[f"{WS}/codes/other/versions/1"] = dict(FILES)
-    line.dev.own.components[TRAIN] = component(NAMED, f"{WS}/codes/other/versions/1")
+    line.dev.own.codes[f"{DEV_WORKSPACE}/codes/other/versions/1"] = dict(FILES)
+    line.dev.own.components[TRAIN] = component(NAMED, f"{DEV_WORKSPACE}/codes/other/versions/1")
     calls = line.dev.calls["start_component"], line.dev.calls["start_code"], line.dev.calls["start_environment"]
     second = registered(line.with_(version="train-8", promotion="another"))
     assert second.pipeline == first.pipeline
@@ -139,7 +140,7 @@ def test_a_nested_pipeline_that_looks_like_a_command_is_refused(line: Line) -> N
 
 
 def test_a_job_that_was_made_from_a_component_asks_for_a_definition(line: Line) -> None:
-    line.dev.pipelines[JOB] = pipeline_job(nodes={}, made_from=f"{WS}/components/whole/versions/1")
+    line.dev.pipelines[JOB] = pipeline_job(nodes={}, made_from=f"{DEV_WORKSPACE}/components/whole/versions/1")
     assert "`pipelines: {…, definition: FILE}`" in refused(line).reason
 
 
@@ -171,7 +172,7 @@ def test_a_definition_in_git_is_promoted_in_place_of_what_the_job_ran(line: Line
         {"file:train/code": {"main.py": b"pass"}},
         {"file:train/environment": EnvironmentAsset("file:train/environment", "x", "1", "image:9", is_anonymous=True)},
     )
-    line.dev.pipelines[JOB] = pipeline_job(nodes={}, made_from=f"{WS}/components/whole/versions/1")
+    line.dev.pipelines[JOB] = pipeline_job(nodes={}, made_from=f"{DEV_WORKSPACE}/components/whole/versions/1")
     seen = registered(line.with_(task={**line.task, "definition": "pipelines/churn.yml"}))
     assert seen.components["train"].files.keys() == {"main.py"}
     assert seen.components["train"].component.split("/")[5] == "churn_training_train"

@@ -12,7 +12,7 @@ from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
 from shared.worker.lineage import Lineage
 from shared.worker.steps.share import Shared
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ORIGIN, Stage
+from tests.steps.promotion import DEV_WORKSPACE, ORIGIN, Stage
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_model_that_does_not_exist_is_not_found(stage: Stage, dev: FakeWorkspa
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND
     assert "no model digits, version 3, in dev, workspace ws-dev: it was deleted or never existed" in outcome.reason
-    assert "`az ml model list --name digits --workspace-name ws-dev` lists the versions" in outcome.reason
+    assert "`az ml model list --name digits --workspace-name ws-dev --resource-group g`" in outcome.reason
 
 
 def test_a_model_whose_files_are_gone_is_not_found_and_not_shared(stage: Stage, dev: FakeWorkspace) -> None:
@@ -217,7 +217,7 @@ def test_a_model_whose_job_still_runs_waits_for_its_end(stage: Stage, dev: FakeW
     dev.has_copy("digits", "3", ORIGIN)
     outcome = stage.poll("share", dev)
     assert isinstance(outcome, Running)
-    assert outcome.awaits == AwaitedJob("/subscriptions/s/workspaces/ws-dev", "train-3")
+    assert outcome.awaits == AwaitedJob(DEV_WORKSPACE, "train-3")
     assert outcome.says == "waits for job train-3, which made the model, to end"
 
 

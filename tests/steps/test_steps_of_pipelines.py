@@ -9,7 +9,7 @@ from shared.core.wire import from_json
 from shared.ports import Job
 from shared.worker.steps.share import Shared
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ORIGIN, Stage
+from tests.steps.promotion import DEV_WORKSPACE, ORIGIN, Stage
 
 GATE = {"metric": "auc", "at_least": 0.8}
 DATA = "/subscriptions/s/resourceGroups/g/providers/p/workspaces/ws-dev/data/churn-sample/versions/7"
@@ -132,7 +132,7 @@ def test_a_model_that_a_step_registered_waits_for_the_whole_pipeline(stage: Stag
     dev.jobs["whole"] = Job("whole", "Running", "e", is_pipeline=True)
     outcome = stage.poll("share", dev)
     assert isinstance(outcome, Running)
-    assert outcome.awaits == AwaitedJob("/subscriptions/s/workspaces/ws-dev", "whole")
+    assert outcome.awaits == AwaitedJob(DEV_WORKSPACE, "whole")
 
 
 def test_a_pipeline_that_was_deleted_is_named_all_the_same(stage: Stage, dev: FakeWorkspace) -> None:
