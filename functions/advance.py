@@ -9,7 +9,9 @@ from shared.app import app, environments
 blueprint = func.Blueprint()
 
 
-@blueprint.service_bus_queue_trigger(arg_name="message", queue_name="promotion-events", connection="ServiceBus")
+@blueprint.service_bus_queue_trigger(
+    arg_name="message", queue_name="promotion-events", connection="ServiceBus", data_type=func.DataType.BINARY
+)
 def advance(message: func.ServiceBusMessage) -> None:
     """Apply one event. Raising returns the message to the queue, and finally to the dead-letter queue."""
     app().coordinator.advance(message.get_body(), message.message_id)
@@ -26,6 +28,6 @@ def _listener(environment: str) -> Callable[[func.ServiceBusMessage], None]:
 for name in environments():
     listener = _listener(name)
     trigger = blueprint.service_bus_queue_trigger(
-        arg_name="message", queue_name=f"reports-{name}", connection="ServiceBus"
+        arg_name="message", queue_name=f"reports-{name}", connection="ServiceBus", data_type=func.DataType.BINARY
     )
     blueprint.function_name(listener.__name__)(trigger(listener))

@@ -20,6 +20,6 @@ def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
 for name in roles_here().environments:
     worker = _worker(name)
     trigger = blueprint.service_bus_queue_trigger(
-        arg_name="message", queue_name=f"steps-{name}", connection="ServiceBus"
+        arg_name="message", queue_name=f"steps-{name}", connection="ServiceBus", data_type=func.DataType.BINARY
     )
     blueprint.function_name(worker.__name__)(trigger(worker))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import azure.functions as func
 import pytest
 
 from localcloud.up.description import QUEUE_PROPERTIES
@@ -22,24 +23,24 @@ INDEXED = """
 import json
 import function_app
 def told(trigger):
-    return [trigger.type, getattr(trigger, "queue_name", None), getattr(trigger, "connection", None)]
+    return [trigger.type, *(getattr(trigger, name, None) for name in ("queue_name", "connection", "data_type"))]
 print(json.dumps({f.get_function_name(): told(f.get_trigger()) for f in function_app.app.get_functions()}))
 """
 
 
-def indexed(folder: Path, made: Deployed) -> Mapping[str, list[str]]:
-    """Type, queue and connection of each function's trigger, in an app with the settings of a deployment."""
+def indexed(folder: Path, made: Deployed) -> Mapping[str, list[Any]]:
+    """Type, queue, connection and type of the body of each trigger, in an app with the settings of a deployment."""
     (folder / "promotion.yml").write_text(RIGHT, encoding="utf-8")
     given = {name: str(value) for name, value in settings(made).items()}
     environment = given | {"MLPROMOTE_CONFIGURATION": str(folder / "promotion.yml")}
     command = [sys.executable, "-c", INDEXED]
     answer = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
-    found: Mapping[str, list[str]] = json.loads(answer.stdout)
+    found: Mapping[str, list[Any]] = json.loads(answer.stdout)
     return found
 
 
-def listened_to(functions: Mapping[str, list[str]]) -> set[str]:
-    return {queue for kind, queue, _ in functions.values() if kind == "serviceBusTrigger"}
+def listened_to(functions: Mapping[str, list[Any]]) -> set[str]:
+    return {queue for kind, queue, *_ in functions.values() if kind == "serviceBusTrigger"}
 
 
 def test_one_app_listens_to_every_queue_that_is_made(tmp_path: Path) -> None:
@@ -59,10 +60,16 @@ def test_the_apps_of_the_other_shape_share_the_queues_and_make_them_once(tmp_pat
 
 def test_the_settings_have_the_connection_of_every_trigger(tmp_path: Path) -> None:
     made = deployed()
-    connections = {connection for _, queue, connection in indexed(tmp_path, made).values() if queue}
+    connections = {connection for _, queue, connection, _ in indexed(tmp_path, made).values() if queue}
     for connection in connections:
         assert settings(made)[f"{connection}__fullyQualifiedNamespace"].endswith(".servicebus.windows.net")
         assert settings(made)[f"{connection}__credential"] == "managedidentity"
+
+
+def test_every_message_arrives_as_bytes_so_that_fields_of_its_body_cannot_replace_its_id(tmp_path: Path) -> None:
+    """They would: https://github.com/Azure/azure-functions-host/issues/7119"""
+    found = [of_body for _, queue, _, of_body in indexed(tmp_path, deployed()).values() if queue]
+    assert set(found) == {func.DataType.BINARY.value}
 
 
 @pytest.mark.parametrize("queue", of_type(deployed(), "Microsoft.ServiceBus/namespaces/queues"), ids=lambda q: q.name)

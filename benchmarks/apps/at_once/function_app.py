@@ -17,7 +17,9 @@ promotions.expect(json.loads(os.environ[MODELS]))
 app = func.FunctionApp()
 
 
-@app.service_bus_queue_trigger(arg_name="message", queue_name="promotion-events", connection="ServiceBus")
+@app.service_bus_queue_trigger(
+    arg_name="message", queue_name="promotion-events", connection="ServiceBus", data_type=func.DataType.BINARY
+)
 def advance(message: func.ServiceBusMessage) -> None:
     promotions.coordinator.advance(message.get_body())
 
@@ -40,5 +42,7 @@ def _listener(environment: str) -> Callable[[func.ServiceBusMessage], None]:
 
 for name in promotions.configuration.environments:
     for function, queue in ((_worker(name), f"steps-{name}"), (_listener(name), f"reports-{name}")):
-        trigger = app.service_bus_queue_trigger(arg_name="message", queue_name=queue, connection="ServiceBus")
+        trigger = app.service_bus_queue_trigger(
+            arg_name="message", queue_name=queue, connection="ServiceBus", data_type=func.DataType.BINARY
+        )
         app.function_name(function.__name__)(trigger(function))

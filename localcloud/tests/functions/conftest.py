@@ -21,6 +21,7 @@ DEADLINE = 300.0
 
 QUEUES = {
     "single": {"LockDuration": "PT5S", "MaxDeliveryCount": 3},
+    "raw": {"LockDuration": "PT30S", "MaxDeliveryCount": 3},
     "many": {"LockDuration": "PT30S", "MaxDeliveryCount": 3},
     "results": {"LockDuration": "PT30S", "MaxDeliveryCount": 3},
 }
@@ -137,7 +138,7 @@ class RunningBroker:
 
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[RunningBroker]:
-    """A broker with the queues `single`, `many` and `results`."""
+    """A broker with the queues `single`, `raw`, `many` and `results`."""
     running = RunningBroker(tmp_path)
     await running.start()
     yield running

@@ -98,6 +98,16 @@ async def test_fields_of_a_json_body_overwrite_metadata(client: ServiceBusClient
     assert "other" in seen["metadata"]
 
 
+@pytest.mark.parametrize("body", [b'{"messageId": "of the body", "other": 1}', b"\xff\xfe"])
+async def test_a_trigger_of_bytes_takes_any_body_and_keeps_the_metadata(
+    client: ServiceBusClient, host: RunningHost, body: bytes
+) -> None:
+    await send(client, "raw", ServiceBusMessage(body, message_id="m1"))
+    (seen,) = await until(lambda: host.seen("raw"))
+    assert (seen["body"], seen["message_id"]) == (body.hex(), "m1")
+    assert "other" not in seen["metadata"]
+
+
 async def test_failing_message_is_tried_again_at_once_and_then_dead_lettered(
     client: ServiceBusClient, host: RunningHost
 ) -> None:

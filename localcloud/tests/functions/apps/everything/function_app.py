@@ -136,6 +136,11 @@ async def single(message: func.ServiceBusMessage, context: func.Context) -> None
         raise ValueError("a message failed on purpose")
 
 
+@app.service_bus_queue_trigger(arg_name="message", queue_name="raw", connection="BUS", data_type=func.DataType.BINARY)
+def raw(message: func.ServiceBusMessage) -> None:
+    see("raw", body=message.get_body().hex(), message_id=message.message_id, metadata=sorted(message.metadata or {}))
+
+
 @app.service_bus_queue_trigger(
     arg_name="messages", queue_name="many", connection="BUS", cardinality=func.Cardinality.MANY
 )
