@@ -6,12 +6,12 @@ stops a function. Nothing wakes the thread: that would cost more than all other 
 
 import contextlib
 import logging
-import logging.handlers
 import os
 import queue
 import sys
 import threading
-from typing import TextIO
+import time
+from typing import NamedTuple, TextIO
 
 from localcloud.functions.log_levels import LogLevels
 from localcloud.functions.runtime import current_invocation_id
@@ -85,11 +85,10 @@ class HostLog:
         self._writer.join()
 
     def _write_until_stopped(self) -> None:
-        formatter = _LineFormatter()
         stopped = False
         while not stopped:
             stopped = self._stopped.wait(_PAUSE)
-            lines = [formatter.format(record) + "\n" for record in self._handler.taken()]
+            lines = [f"{line}\n" for line in self._handler.taken()]
             if not lines:
                 continue
             with contextlib.suppress(OSError, ValueError):  # nobody reads, or the stream is closed; functions continue
@@ -97,53 +96,56 @@ class HostLog:
                 self._stream.flush()
 
 
-class _GatheringHandler(logging.handlers.QueueHandler):
-    """Adds function and invocation to each record while both are known, and keeps it until it is written."""
+class _Line(NamedTuple):
+    created: float  #: seconds since 1970
+    level: str
+    source: str  #: the function and its invocation, or the logger
+    message: str
+
+    def __str__(self) -> str:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.created))
+        milliseconds = int(self.created % 1 * 1000)
+        return f"{moment}.{milliseconds:03} {self.level:<7} {self.source}: {self.message}"
+
+
+class _GatheringHandler(logging.Handler):
+    """Makes a line of each record while function and invocation are known, and keeps it until it is written."""
 
     def __init__(self, levels: LogLevels) -> None:
-        self._waiting: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-        super().__init__(self._waiting)
+        super().__init__()
+        self._waiting: queue.SimpleQueue[_Line] = queue.SimpleQueue()
         self._levels = levels
         self.dropped = 0
 
-    def taken(self) -> list[logging.LogRecord]:
+    def taken(self) -> list[_Line]:
         return [self._waiting.get() for _ in range(self._waiting.qsize())]
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= self._levels.least(_category(record)):
-            super().emit(record)
-
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        prepared: logging.LogRecord = super().prepare(record)
         invocation_id = current_invocation_id()
-        if invocation_id is not None:
-            prepared.name = f"{RUNNING.get(invocation_id, '?')} [{invocation_id}]"
-        if len(prepared.message) > LONGEST_MESSAGE:
-            prepared.msg = prepared.message = f"{prepared.message[:LONGEST_MESSAGE]} … (cut)"
-        return prepared
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        if self._waiting.qsize() < MOST_WAITING:
-            self._waiting.put(record)
-        else:
+        if record.levelno < self._levels.least(_category(record, invocation_id)):
+            return
+        if self._waiting.qsize() >= MOST_WAITING:
             self.dropped += 1
+            return
+        try:
+            message = self.format(record)
+        except Exception:  # noqa: BLE001 - a record with the wrong arguments must not stop a function
+            self.handleError(record)
+            return
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[:LONGEST_MESSAGE]} … (cut)"
+        source = record.name if invocation_id is None else f"{RUNNING.get(invocation_id, '?')} [{invocation_id}]"
+        self._waiting.put(_Line(record.created, record.levelname, source, message))
 
 
-def _category(record: logging.LogRecord) -> str:
+def _category(record: logging.LogRecord, invocation_id: str | None) -> str:
     """Of `LogLevels`; a record of the host's own may bring it along."""
     category: str | None = getattr(record, "category", None)
     if category is not None:
         return category
     if record.name == _OWN or record.name.startswith(f"{_OWN}."):
         return record.name
-    invocation_id = current_invocation_id()
     return "" if invocation_id is None else f"Function.{RUNNING.get(invocation_id, '?')}.User"
-
-
-class _LineFormatter(logging.Formatter):
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-        self.default_msec_format = "%s.%03d"
 
 
 def _is_news(record: logging.LogRecord) -> bool:

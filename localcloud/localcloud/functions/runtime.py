@@ -219,7 +219,8 @@ class _Json(Datum):  # type: ignore[misc]
 
     @cached_property
     def value(self) -> str:
-        return _COMPACT.encode(self._content)
+        content = self._content
+        return str(content) if type(content) is int else _COMPACT.encode(content)  # most are numbers
 
 
 def json_text(text: str) -> Datum:

@@ -125,33 +125,37 @@ def message_values(message: "ServiceBusReceivedMessage") -> Values:
     """The metadata of one message by name; None for what it does not have."""
     raw = message.raw_amqp_message
     annotations = raw.annotations or {}
-    source = annotations.get(b"x-opt-deadletter-source")
-    via_key = annotations.get(b"x-opt-via-partition-key")
+
+    # The SDK's own attributes for these count all properties at each access.
+    def of_properties(name: str) -> Any:
+        return _decoded(getattr(raw.properties, name, None))
+
     expires, enqueued = _time(message.expires_at_utc) or _NEVER, _time(message.enqueued_time_utc)
-    properties = _plain(message.application_properties or {})
+    subject = of_properties("subject")
+    application_properties = _plain(message.application_properties or {})
     return {
         # The SDK for .NET counts this delivery, the wire and the SDK for Python only those that failed before.
         "DeliveryCount": (message.delivery_count or 0) + 1,
-        "DeadLetterSource": _decoded(source),
-        "LockToken": str(message.lock_token) if message.lock_token else None,
+        "DeadLetterSource": _decoded(annotations.get(b"x-opt-deadletter-source")),
+        "LockToken": _text(message.lock_token),
         "ExpiresAtUtc": expires,
         "ExpiresAt": f"{expires}+00:00",
         "EnqueuedTimeUtc": enqueued,
         "EnqueuedTime": f"{enqueued}+00:00" if enqueued else None,
-        "MessageId": None if message.message_id is None else str(message.message_id),
-        "ContentType": message.content_type,
-        "ReplyTo": message.reply_to,
+        "MessageId": _text(of_properties("message_id")),
+        "ContentType": of_properties("content_type"),
+        "ReplyTo": of_properties("reply_to"),
         "SequenceNumber": message.sequence_number,
-        "To": message.to,
-        "Subject": message.subject,
-        "Label": message.subject,
-        "CorrelationId": None if message.correlation_id is None else str(message.correlation_id),
-        "ApplicationProperties": properties,
-        "UserProperties": properties,
-        "SessionId": message.session_id,
-        "ReplyToSessionId": message.reply_to_session_id,
+        "To": of_properties("to"),
+        "Subject": subject,
+        "Label": subject,
+        "CorrelationId": _text(of_properties("correlation_id")),
+        "ApplicationProperties": application_properties,
+        "UserProperties": application_properties,
+        "SessionId": of_properties("group_id"),
+        "ReplyToSessionId": of_properties("reply_to_group_id"),
         "PartitionKey": message.partition_key,
-        "TransactionPartitionKey": _decoded(via_key),
+        "TransactionPartitionKey": _decoded(annotations.get(b"x-opt-via-partition-key")),
     }
 
 
@@ -159,8 +163,8 @@ def _time(moment: datetime | None) -> str | None:
     """A time as .NET writes one of no particular zone: seven digits at most, no trailing zeros, no offset."""
     if moment is None:
         return None
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0")
-    return text.removesuffix(".")
+    text = moment.replace(tzinfo=None).isoformat()  # without a fraction if it is zero
+    return text.rstrip("0") if "." in text else text
 
 
 def _plain(value: Any) -> Any:
@@ -171,6 +175,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     return _decoded(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _decoded(value: Any) -> Any:
