@@ -6,6 +6,7 @@ So each step takes one command and one report, and none waits. Everything else i
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.app.wiring import App
@@ -14,7 +15,7 @@ from shared.coordinator import routing
 from shared.core.lane import decide
 from shared.core.messages import ModelRegistered, RunStep
 from shared.core.promotion import Lane, Promotion
-from shared.ports import Endpoint, Job
+from shared.ports import DeploymentFile, Endpoint, Job
 from shared.worker.order import Rules
 from shared.worker.target import ATTEMPT, PROMOTION, ROUTE, Target
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
@@ -38,6 +39,19 @@ def registration(configuration: "Configuration", model: str) -> ModelRegistered:
     return ModelRegistered(configuration.environments[SOURCE].workspace.id, model, VERSION, TAGS, "benchmark")
 
 
+class _Workspace(FakeWorkspace):
+    """Reads each deployment file once: Azure ML's work, as which the fake reads it, is not what is measured."""
+
+    def __init__(self, registry: FakeRegistry, name: str) -> None:
+        super().__init__(registry, name)
+        self._read: dict[Path, DeploymentFile] = {}
+
+    def deployment_file(self, file: Path) -> DeploymentFile:
+        if file not in self._read:
+            self._read[file] = super().deployment_file(file)
+        return self._read[file]
+
+
 class AtOnceApp(App):
     """Serves the models passed to `expect`."""
 
@@ -45,7 +59,7 @@ class AtOnceApp(App):
         super().__init__(settings)
         self._folder = AppSettings.read(settings).configuration_path.parent
         registry = FakeRegistry()
-        self._fakes = {name: FakeWorkspace(registry, name) for name in self.configuration.environments}
+        self._fakes = {name: _Workspace(registry, name) for name in self.configuration.environments}
         source = self._fakes[SOURCE]
         source.jobs[JOB] = Job(JOB, "Completed", "training", outputs={"model": "mlflow_model"})
         source.job_metrics[JOB] = {"accuracy": 0.95, "auc": 0.97}
