@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
-from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSender
+from azure.servicebus import ServiceBusClient, ServiceBusSender
+from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from shared.cloud.reach import PAUSE_SECONDS, Reach
 from shared.config.app_settings import AppSettings
@@ -25,6 +26,9 @@ CONNECTION = "ServiceBus"
 MOST_BATCH_BYTES = 240_000
 #: Overhead per message: headers, properties, and what a batch adds.
 _BYTES_AROUND = 600
+
+#: https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide#message-annotations
+_SCHEDULED = b"x-opt-scheduled-enqueue-time"
 
 #: The SDK's retries. A broker that has just restarted is found at the second attempt.
 _RETRIES: Mapping[str, Any] = {"retry_total": 1, "retry_backoff_factor": 0.3}
@@ -71,9 +75,7 @@ class ServiceBus:
                     raise
 
     def postpone(self, queue: str, message_id: str, body: bytes, at: datetime) -> None:
-        copy = ServiceBusMessage(
-            body, message_id=message_id, content_type="application/json", scheduled_enqueue_time_utc=at
-        )
+        copy = _of_json(body, {"message_id": message_id}, at)
         self._outbox(queue).send([_Sized(copy, len(body) + _BYTES_AROUND)])
 
     def _waits(self, deadline: float) -> bool:
@@ -118,25 +120,29 @@ def client(settings: AppSettings) -> ServiceBusClient:
     return ServiceBusClient(namespace, credential(settings.service_bus_client_id or None), **_RETRIES)
 
 
-def _message(message: Command | Event, body: bytes) -> ServiceBusMessage:
+def _message(message: Command | Event, body: bytes) -> AmqpAnnotatedMessage:
     at = message.not_before if isinstance(message, RunStep) else None
-    context = traceparent(message)
-    return ServiceBusMessage(
-        body,
-        message_id=message.message_id,
-        subject=type(message).__name__,
-        content_type="application/json",
+    properties = {"message_id": message.message_id, "subject": type(message).__name__}
+    annotated = _of_json(body, properties, at if at and at > datetime.now(UTC) else None)
+    if context := traceparent(message):
         # The first is the standard name; the second is the one that the SDKs and the Functions host use.
-        application_properties={"traceparent": context, "Diagnostic-Id": context} if context else None,
-        scheduled_enqueue_time_utc=at if at and at > datetime.now(UTC) else None,
-    )
+        annotated.application_properties = {"traceparent": context, "Diagnostic-Id": context}
+    return annotated
+
+
+def _of_json(body: bytes, properties: Mapping[str, str], at: datetime | None) -> AmqpAnnotatedMessage:
+    """A message that is enqueued at `at`, or at once. A `ServiceBusMessage` takes three times as long to make."""
+    message = AmqpAnnotatedMessage(data_body=body, properties={**properties, "content_type": "application/json"})
+    if at:
+        message.annotations = {_SCHEDULED: at}
+    return message
 
 
 @dataclass(frozen=True)
 class _Sized:
     """A message and its size in a batch, in bytes."""
 
-    message: ServiceBusMessage
+    message: AmqpAnnotatedMessage
     size: int
 
 

@@ -18,7 +18,7 @@ _HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 def read(text: bytes) -> Any:
     """The value in the text. Raises ValueError, with a text for people, if it is not JSON or cannot be handled."""
     try:
-        value = json.loads(text.decode("utf-8-sig"), parse_float=_number, parse_constant=_no_number)
+        value = _DECODER.decode(text.decode("utf-8-sig"))
     except RecursionError as fault:
         raise ValueError("it is too deeply nested") from fault
     # Most texts need no check: only brackets nest, and only escapes make lone surrogates.
@@ -71,3 +71,6 @@ def _number(text: str) -> float:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=_no_number)  # json.loads makes one for each text
