@@ -116,6 +116,13 @@ class _Leash:
         self._process.kill()
 
 
+def inherited() -> dict[str, str]:
+    """This process's environment for a process of a local cloud, without the name of the cloud in use: Azure ML's SDK
+    sets it, and cannot be imported where it names a cloud that only this process knows.
+    """
+    return {name: value for name, value in os.environ.items() if name != "AZUREML_CURRENT_CLOUD"}
+
+
 async def start(
     command: Sequence[str],
     *,

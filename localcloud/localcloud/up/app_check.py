@@ -1,12 +1,12 @@
 """Lets the app check its own configuration before anything is started."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from localcloud.configuration_file import ConfigurationError
+from localcloud.processes import inherited
 
 #: Seconds.
 PATIENCE = 60.0
@@ -22,7 +22,7 @@ async def check(module: str, folder: Path, settings: Mapping[str, str]) -> None:
         "-m",
         module,
         cwd=folder,
-        env={**os.environ, **settings},
+        env={**inherited(), **settings},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

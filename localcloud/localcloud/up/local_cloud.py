@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import localcloud
+from localcloud import processes
 from localcloud.configuration_file import ConfigurationError
 from localcloud.folder_lock import PRIVATE_FOLDER, locked
 from localcloud.up import app_check
@@ -236,7 +236,7 @@ def _data_option(data: Path, part: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return {**processes.inherited(), "PYTHONUNBUFFERED": "1"}
 
 
 async def _together(starts: list[Awaitable[None]]) -> None:

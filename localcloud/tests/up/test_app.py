@@ -125,3 +125,16 @@ async def test_a_check_that_does_not_exist_is_reported(tmp_path: Path) -> None:
 async def test_an_app_that_takes_its_configuration_is_started(tmp_path: Path) -> None:
     async with LocalCloud(checked(tmp_path, 0), tmp_path / "data") as cloud:
         assert cloud.addresses["functions"]["url"]
+
+
+async def test_the_cloud_that_azure_mls_sdk_uses_in_this_process_is_not_the_apps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "Another")
+    described = checked(tmp_path, 0)
+    refuses = "\nassert 'AZUREML_CURRENT_CLOUD' not in os.environ\n"
+    (tmp_path / "checks" / "configuration.py").write_text(CHECK.replace("\nprint", f"{refuses}print"))
+    (tmp_path / "function_app.py").write_text(APP + refuses)
+    async with LocalCloud(described, tmp_path / "data") as cloud:
+        await publish(cloud.addresses, "models/churn:3")
+        assert await next_message(cloud.addresses) == "True models/churn:3 from contoso-ml"
