@@ -20,7 +20,7 @@ def _ahead():
     return timedelta(seconds=float(Path(os.environ["MLPROMOTE_CLOCK_AHEAD"]).read_text()))
 
 """
-_SCHEDULED = "scheduled_enqueue_time_utc=at if at and at > datetime.now(UTC) else None"
+_SCHEDULED = "at if at and at > datetime.now(UTC) else None"
 #: By file: the text there, and the text in the copy.
 CHANGES: Mapping[str, Mapping[str, str]] = {
     "shared/app/connections.py": {
@@ -30,7 +30,7 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
     },
     "shared/cloud/bus.py": {
         "\nclass ServiceBus:": f"{_AHEAD}\nclass ServiceBus:",
-        _SCHEDULED: "scheduled_enqueue_time_utc=at - _ahead() if at and at - _ahead() > datetime.now(UTC) else None",
+        _SCHEDULED: "at - _ahead() if at and at - _ahead() > datetime.now(UTC) else None",
     },
 }
 
