@@ -23,7 +23,7 @@ from shared.core.promotion import PromotionStatus
 from shared.core.queues import EVENTS_QUEUE, all_queues
 from shared.ports import PromotionFilter
 
-ROUNDS = 4
+ROUNDS = 8  # of a second and a half each, so single ones differ by a tenth
 PROMOTIONS = 48
 MESSAGES_AT_ONCE = 16  # as in the app's host.json
 #: The functions only compute, since nothing waits. Threads would then compete, so there are more processes and fewer
