@@ -4,14 +4,13 @@ from collections.abc import Callable
 
 import azure.functions as func
 
+from functions.queues import takes_from
 from shared.app import app, environments
 
 blueprint = func.Blueprint()
 
 
-@blueprint.service_bus_queue_trigger(
-    arg_name="message", queue_name="promotion-events", connection="ServiceBus", data_type=func.DataType.BINARY
-)
+@takes_from(blueprint, "promotion-events")
 def advance(message: func.ServiceBusMessage) -> None:
     """Apply one event. Raising returns the message to the queue, and finally to the dead-letter queue."""
     app().coordinator.advance(message.get_body(), message.message_id)
@@ -27,7 +26,5 @@ def _listener(environment: str) -> Callable[[func.ServiceBusMessage], None]:
 
 for name in environments():
     listener = _listener(name)
-    trigger = blueprint.service_bus_queue_trigger(
-        arg_name="message", queue_name=f"reports-{name}", connection="ServiceBus", data_type=func.DataType.BINARY
-    )
+    trigger = takes_from(blueprint, f"reports-{name}")
     blueprint.function_name(listener.__name__)(trigger(listener))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import azure.functions as func
 
+from functions.queues import takes_from
 from shared.app import app, roles_here
 
 blueprint = func.Blueprint()
@@ -19,7 +20,5 @@ def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
 
 for name in roles_here().environments:
     worker = _worker(name)
-    trigger = blueprint.service_bus_queue_trigger(
-        arg_name="message", queue_name=f"steps-{name}", connection="ServiceBus", data_type=func.DataType.BINARY
-    )
+    trigger = takes_from(blueprint, f"steps-{name}")
     blueprint.function_name(worker.__name__)(trigger(worker))
