@@ -37,14 +37,17 @@ mlflow.log_metric("auc", float(sys.argv[1]))
 
 @pytest.fixture(scope="module")
 def train(cloud: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Component:
-    """A command component of the registry with code of its own, which logs a metric and leaves a model."""
+    """A command component of the registry with code of its own, which logs a metric and leaves a model.
+
+    Its name is its own: other modules use this fixture too, of the same cloud if one worker runs them.
+    """
     folder = tmp_path_factory.mktemp("train")
     (folder / "train.py").write_text(SCRIPT)
     registry = cloud.registry()
     environment = registry.environments.create_or_update(Environment(name="pipelines", version="1", image="image"))
     component: Component = registry.components.create_or_update(
         CommandComponent(
-            name="pipelines_train",
+            name=f"train_{uuid.uuid4().hex[:8]}",
             version="1",
             code=str(folder),
             command="python train.py ${{inputs.auc}} ${{outputs.model}}",
@@ -127,7 +130,7 @@ def test_a_child_is_read_from_the_run_history_and_its_metrics_are_found_by_its_p
     assert (run["runType"], run["parentRunId"], run["rootRunId"]) == ("azureml.StepRun", root.name, root.name)
     notes = run["properties"]
     assert (notes["azureml.pipelinerunid"], notes["azureml.rootpipelinerunid"]) == (root.name, root.name)
-    assert (notes["azureml.moduleName"], notes["azureml.moduleVersion"]) == ("pipelines_train", "1")
+    assert (notes["azureml.moduleName"], notes["azureml.moduleVersion"]) == (train.name, "1")
     assert notes["ContentSnapshotId"]
     assert run["tags"] == {"azureml.nodeid": notes["azureml.nodeid"], "azureml.pipeline": root.name}
     (found,) = runs_below(cloud, "children", root.name)
