@@ -32,7 +32,7 @@ from shared.cloud.azureml_monitors import MonitorsOfWorkspace
 from shared.cloud.azureml_online import OnlineEndpointsOfWorkspace
 from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
-from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
+from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, RestConnections
 from shared.cloud.azureml_runs import Runs
 from shared.cloud.azureml_sdk import importing
 from shared.cloud.identity import credential
@@ -242,7 +242,7 @@ class AzureMLWorkspace(
 
     @contextmanager
     def _rest(self, what: str) -> Iterator[Rest]:
-        with told_in_words(self._who, what), connected(self._credential, self._cloud) as connection:
+        with told_in_words(self._who, what), self._connections.connected() as connection:
             yield connection
 
     @contextmanager
@@ -268,6 +268,10 @@ class AzureMLWorkspace(
             )
 
     # --- what does not change while the app runs ---
+
+    @cached_property
+    def _connections(self) -> RestConnections:
+        return RestConnections(self._credential, self._cloud)
 
     @cached_property
     def _with_batch_endpoints(self) -> "AzureMLWorkspace":

@@ -1,8 +1,11 @@
 """REST calls to Azure ML, for which azure-ai-ml has no public operation or returns only part of the answer."""
 
-from collections.abc import Iterator
+import time
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from azure.core import PipelineClient
@@ -16,6 +19,11 @@ from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 #: Seconds. A function must not wait: the queue retries later.
 CONNECTION_TIMEOUT = 10
 READ_TIMEOUT = 60
+#: Seconds after which an idle connection is not used again. Azure's load balancers drop one silently after 4 minutes:
+#: https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-reset
+LONGEST_IDLE = 45.0
+
+_Pipeline = PipelineClient[HttpRequest, HttpResponse]
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Cloud:
 class Rest:
     """One connection for a few calls. An address that starts with a slash is an ARM id on the control plane."""
 
-    def __init__(self, pipeline: PipelineClient[HttpRequest, HttpResponse], control_plane: str) -> None:
+    def __init__(self, pipeline: _Pipeline, control_plane: str) -> None:
         self._pipeline = pipeline
         self._control_plane = control_plane
 
@@ -68,21 +76,67 @@ class Rest:
         return self._control_plane + url if url.startswith("/") else url
 
 
-@contextmanager
-def connected(credential: TokenCredential, cloud: Cloud) -> Iterator[Rest]:
-    """A connection with the identity's token for the control plane. Raises azure-core's errors; does not retry."""
-    policies = [
-        RequestIdPolicy(),
-        UserAgentPolicy(sdk_moniker="mlpromote"),
-        ARMChallengeAuthenticationPolicy(credential, cloud.scope),
-        HttpLoggingPolicy(),
-    ]
-    control_plane = cloud.resource_manager.rstrip("/")
-    pipeline: PipelineClient[HttpRequest, HttpResponse] = ARMPipelineClient(
-        control_plane, policies=policies, connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT
-    )
-    with pipeline:
-        yield Rest(pipeline, control_plane)
+class RestConnections:
+    """Connections with an identity's token for the control plane. Thread-safe: each call has one for itself.
+
+    The next call uses it again, because a TLS handshake takes longer than most calls. Nothing is retried.
+    """
+
+    def __init__(self, credential: TokenCredential, cloud: Cloud, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: monotonic seconds."""
+        self._credential = credential
+        self._cloud = cloud
+        self._clock = clock
+        self._idle: list[_Idle] = []
+        self._lock = Lock()
+        weakref.finalize(self, _close, self._idle)
+
+    @contextmanager
+    def connected(self) -> Iterator[Rest]:
+        """A connection for a few calls. Raises azure-core's errors."""
+        pipeline = self._rested() or self._new()
+        try:
+            yield Rest(pipeline, self._cloud.resource_manager.rstrip("/"))
+        except BaseException:  # what is left of an answer may still be on its way
+            pipeline.close()
+            raise
+        with self._lock:
+            self._idle.append(_Idle(pipeline, self._clock()))
+
+    def _rested(self) -> _Pipeline | None:
+        """The connection that was used last, if there is one to use again. Closes those that were idle for too long."""
+        oldest = self._clock() - LONGEST_IDLE
+        with self._lock:
+            expired = [each for each in self._idle if each.since < oldest]
+            self._idle[:] = [each for each in self._idle if each.since >= oldest]
+            found = self._idle.pop().pipeline if self._idle else None
+        _close(expired)
+        return found
+
+    def _new(self) -> _Pipeline:
+        policies = [
+            RequestIdPolicy(),
+            UserAgentPolicy(sdk_moniker="mlpromote"),
+            ARMChallengeAuthenticationPolicy(self._credential, self._cloud.scope),
+            HttpLoggingPolicy(),
+        ]
+        return ARMPipelineClient(
+            self._cloud.resource_manager.rstrip("/"),
+            policies=policies,
+            connection_timeout=CONNECTION_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+        )
+
+
+@dataclass(frozen=True)
+class _Idle:
+    pipeline: _Pipeline
+    since: float  #: monotonic seconds
+
+
+def _close(idle: list[_Idle]) -> None:
+    for each in idle:
+        each.pipeline.close()
 
 
 def _content(response: HttpResponse) -> Any:
