@@ -1,7 +1,7 @@
 """A script that deploys a model with the Azure ML SDK and waits for each operation, like a CI job.
 
-Prints the seconds from its first call to its last answer, without importing the SDK. The model's id and the workspace's
-ARM id are its arguments. Environment variables tell the SDK how to find the cloud and sign in.
+Prints the seconds from its first call to its last answer, without importing the SDK. Its arguments are the model's id,
+the workspace's ARM id, and the endpoint's name. Environment variables tell the SDK how to find the cloud and sign in.
 """
 
 import json
@@ -16,12 +16,11 @@ from azure.identity import ManagedIdentityCredential
 
 from benchmarks.children import REPOSITORY
 
-ENDPOINT = "digits-by-script"
 DEPLOYMENT = "blue"
 FILE = REPOSITORY / "examples" / "digits" / "deployments" / "digits.test.yml"
 
 
-def main(model: str, workspace: str) -> None:
+def main(model: str, workspace: str, endpoint_name: str) -> None:
     logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
     parts = workspace.split("/")
     began = time.perf_counter()
@@ -32,10 +31,10 @@ def main(model: str, workspace: str) -> None:
         workspace_name=parts[-1],
         show_progress=False,
     )
-    endpoint = ManagedOnlineEndpoint(name=ENDPOINT, auth_mode="key")
+    endpoint = ManagedOnlineEndpoint(name=endpoint_name, auth_mode="key")
     client.online_endpoints.begin_create_or_update(endpoint).result()
     deployment = load_online_deployment(FILE)
-    deployment.name, deployment.endpoint_name, deployment.model = DEPLOYMENT, ENDPOINT, model
+    deployment.name, deployment.endpoint_name, deployment.model = DEPLOYMENT, endpoint_name, model
     client.online_deployments.begin_create_or_update(deployment).result()
     endpoint.traffic = {DEPLOYMENT: 100}
     client.online_endpoints.begin_create_or_update(endpoint).result()
@@ -43,4 +42,4 @@ def main(model: str, workspace: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

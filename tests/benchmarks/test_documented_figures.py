@@ -60,4 +60,28 @@ def test_limits_of_writes_and_of_memory_are_worked_out_from_the_figures_beside_t
     assert number(r"counted separately \| ([\d,]+) a day", SCALE) == pytest.approx(10 * DAY / writes, rel=0.03)
     instances = number(r"(\d+) instances of 2 GB", SCALE)
     assert instances == 512_000 / 2_048
-    assert number(r"on one of 16 \| ([\d,]+) a day", SCALE) == pytest.approx(instances * 16 * DAY / 89, rel=0.03)
+    assert number(r"on one of 16 \| ([\d,]+) a day", SCALE) == pytest.approx(instances * 16 * DAY / run_for(), rel=0.03)
+
+
+def test_limits_of_reads_and_of_functions_are_worked_out_from_the_calls() -> None:
+    reads = number(r"about (\d+) per stage and environment", SCALE)
+    assert number(r"per stage and environment \| ([\d,]+) a day", SCALE) == pytest.approx(25 * DAY / reads, rel=0.03)
+    at_once = 16 * number(r"16 on each of (\d+) instances", SCALE)
+    assert number(r"in 0.3 s \| ([\d,]+) a day", SCALE) == pytest.approx(at_once * DAY / run_for(), rel=0.03)
+    assert {int(seconds) for seconds in re.findall(r"\| (\d+) s(?:,| on)", SCALE)} == {run_for()}
+
+
+def test_the_calls_of_longer_promotions_are_worked_out_from_those_that_were_counted() -> None:
+    counted, of_share = number(r"calls to Azure ML \| (\d+)", COST), number(r"\((\d+) of them for `share`", COST)
+    polls = number(r"about \d+: (\d+) more polls", COST)
+    assert number(r"once per promotion\) \| about (\d+): one per poll", COST) == counted + polls
+    calls = number(r"of workers\) and (\d+)\s+calls", COST)
+    assert calls == of_share + 2 * (counted - of_share + polls)
+    assert run_for() == round(calls * 0.3)
+    invocations = number(r"function invocations \| (\d+) ", COST)
+    assert number(r"\| about (\d+): \d+ more polls", COST) == invocations + 2 * polls
+
+
+def run_for() -> int:
+    """Seconds of functions for a promotion through two stages of 15 minutes."""
+    return number(r"functions run for (\d+) s", COST)

@@ -15,6 +15,7 @@ from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from localcloud.azureml.certificates import server_context
 from shared.cloud.azureml_rest import LONGEST_IDLE, Cloud, RestConnections
 from tests.cloud.local_azure import until
+from tests.fakes.clock import Clock
 
 DEADLINE = 30.0  # seconds; it only ends a wait that hangs
 
@@ -70,14 +71,6 @@ class Token:
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         return AccessToken("a token", int(time.time()) + 3600)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

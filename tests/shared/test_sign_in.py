@@ -17,6 +17,7 @@ from shared.config.sign_in import AUTHORITY, CLIENT_ID, MODE, TENANT, SignInSett
 from shared.core.events import Person
 from shared.http.refusals import NotAvailableError, NotSignedInError
 from shared.http.sign_in import Verifier, signed_in
+from tests.fakes.clock import Clock
 from tests.fakes.identity_provider import APP, TENANT_ID, IdentityProvider, private_key
 
 MINUTE = 60
@@ -27,16 +28,6 @@ HOUR = 60 * MINUTE
 def provider() -> Iterator[IdentityProvider]:
     with IdentityProvider().serving() as one:
         yield one
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
