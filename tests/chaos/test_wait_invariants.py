@@ -29,13 +29,16 @@ def windowed(began: datetime, *lines: Line, **more: object) -> World:
     return world(WINDOWED, replace(CHAMPION, stages=(stage,), journal=journal), **more)
 
 
-def soaked(*lines: Line, other: Line | None = None, **more: object) -> World:
+def soaked(*lines: Line, other: Line | None = None, again: Line | None = None, **more: object) -> World:
+    """`other`: what the promotion of another version did; `again`: what another of the same version did."""
     promotion = replace(CHAMPION, stages=(Stage("test", "succeeded"), Stage(STAGE, "succeeded")), journal=lines)
     found = world(SOAKED, promotion, **more)
-    if other is None:
-        return found
     champion, replaced = found.promotions
-    return replace(found, promotions=(champion, replace(replaced, journal=(*replaced.journal, other))))
+    if other is not None:
+        replaced = replace(replaced, journal=(*replaced.journal, other))
+    repeated = replace(replaced, id="again", version=champion.version, requested_by="alice")
+    more_of_it = [replace(repeated, journal=(*repeated.journal, again))] if again is not None else []
+    return replace(found, promotions=(champion, replaced, *more_of_it))
 
 
 def line(what: str, stage: str, step: str, seconds: float) -> Line:
@@ -77,6 +80,9 @@ SOUNDS = {
     "the soak was kept": soaked(REQUESTED, SERVED, SOAK_ENDED, line("step-succeeded", STAGE, "validate", 10)),
     "another took the stage before the soak began": soaked(
         REQUESTED, SERVED, SOAK_ENDED, other=line("step-succeeded", "test", "shift", -1)
+    ),
+    "another promotion of the same version took the stage before": soaked(
+        REQUESTED, SERVED, SOAK_ENDED, again=line("step-succeeded", "test", "shift", 1)
     ),
     "it soaked again": soaked(
         REQUESTED,

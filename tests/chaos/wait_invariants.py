@@ -53,13 +53,13 @@ def soaks_that_were_cut_short(world: World) -> Iterator[str]:
 
 
 def soaks_that_another_interrupted(world: World) -> Iterator[str]:
-    """Until the soak ended, nothing else came to serve the stage before."""
+    """Until the soak ended, no other version came to serve the stage before."""
     for promotion in world.promotions:
         served, soaked = _soak_of(promotion)
         if promotion.route != SOAKED or served is None or soaked is None:
             continue
         for other in world.promotions:
-            if other.model != promotion.model or other.id == promotion.id:
+            if other.model != promotion.model or other.version == promotion.version:
                 continue
             for line in other.journal:
                 if _crowns(line) and served < line.at < soaked:

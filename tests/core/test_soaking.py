@@ -1,5 +1,6 @@
 """A stage waits until the stages before have served the candidate for long enough."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -101,6 +102,18 @@ def test_it_is_superseded_if_another_version_takes_the_stage_before() -> None:
     assert stage.status is StageStatus.SUPERSEDED
     assert stage.reason == "version 2 replaced it in test before it had served there for 24 h"
     assert prod(driver.lane, "2").status is StageStatus.RUNNING
+
+
+def test_another_promotion_of_the_same_version_may_take_the_stage_before() -> None:
+    driver = soaking()
+    driver.pass_time(timedelta(hours=3))
+    again = patient(soak=DAY)
+    driver.take(replace(again, promotion=replace(again.promotion, id="again")))
+    assert driver.lane.champions["test"].promotion == "again"
+    assert prod(driver.lane).status is StageStatus.RUNNING
+    driver.pass_time()
+    assert driver.now == NOW + DAY
+    assert the(driver.lane).status is PromotionStatus.SUCCEEDED
 
 
 def test_a_rollback_of_what_serves_the_stage_does_not_wait_for_it() -> None:
