@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, Outcome, Retry, Running, Succeeded
 from shared.ports import ForbiddenError, LiveFigures, RejectedError, UnavailableError
+from shared.worker.removals import LATE_REQUESTS
 from tests.fakes.work import Crash
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, NOW, OURS, SHARED, Stage, champion, deploy_saw
@@ -166,10 +167,11 @@ def test_a_deployment_is_removed_once_it_has_answered_all_that_it_was_asked(
     both.made[ENDPOINT, deployed.deployment] = replace(mine, request_timeout=timedelta(seconds=90))
     first = deployed.poll("remove", both)
     assert isinstance(first, Running)
-    assert (first.poll_again_after, both.calls["start_removal"]) == (timedelta(seconds=90), 0)
-    later = deployed.with_(started_late=timedelta(seconds=90), state=first.state)
-    assert isinstance(later.poll("remove", both, 2, NOW + timedelta(seconds=90)), Running)
-    assert both.calls["start_removal"] == 1
+    assert (first.poll_again_after, both.calls["start_removal"]) == (timedelta(seconds=90) + LATE_REQUESTS, 0)
+    for waited, removals in ((timedelta(seconds=90), 0), (timedelta(seconds=90) + LATE_REQUESTS, 1)):
+        later = deployed.with_(started_late=waited, state=first.state)
+        assert isinstance(later.poll("remove", both, 2, NOW + waited), Running)
+        assert both.calls["start_removal"] == removals
 
 
 def test_what_is_not_kept_is_removed_once_it_has_answered_all_that_it_was_asked(
@@ -180,7 +182,7 @@ def test_what_is_not_kept_is_removed_once_it_has_answered_all_that_it_was_asked(
     shifted = steps_only.with_(evidence={**deployed.evidence, "shift": {"traffic": {}, "others": [OLD]}})
     first = shifted.poll("retire", both)
     assert isinstance(first, Running)
-    assert (first.poll_again_after, both.calls["start_removal"]) == (timedelta(seconds=5), 0)
+    assert (first.poll_again_after, both.calls["start_removal"]) == (timedelta(seconds=5) + LATE_REQUESTS, 0)
     assert isinstance(watched(shifted, both, "retire", 0), Succeeded)
     assert {name for _, name in both.made} == {deployed.deployment}
 
