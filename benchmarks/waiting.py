@@ -98,7 +98,7 @@ class Round:
     @property
     def seconds(self) -> float:
         """Function time of the promotion."""
-        return sum(use.seconds for use in self.used.values())
+        return _seconds(self.used)
 
 
 class Run:
@@ -227,7 +227,6 @@ def step(promotion: Promotion, name: str) -> dict[str, Any]:
 def _function_time(cold: dict[str, Use], rounds: Sequence[Round]) -> list[Finding]:
     usual = sorted(rounds, key=lambda each: each.seconds)[len(rounds) // 2]
     rows = [(name, str(use.invocations), f"{use.seconds:.3f}") for name, use in usual.used.items()]
-    first = sum(use.seconds for use in cold.values())
     return [
         Comparison(
             "function time",
@@ -242,9 +241,14 @@ def _function_time(cold: dict[str, Use], rounds: Sequence[Round]) -> list[Findin
             "Function time of the median promotion",
             ("function", "invocations", "seconds"),
             rows,
-            f"In a warm process. The first promotion in a cold one fails and took {first:.1f} s: it imports the SDK.",
+            "In a warm process. The first promotion in a cold one fails and took "
+            f"{_seconds(cold):.1f} s: it imports the SDK.",
         ),
     ]
+
+
+def _seconds(used: Mapping[str, Use]) -> float:
+    return sum(use.seconds for use in used.values())
 
 
 def _calls_table(calls: list[azureml_calls.Call], cloud: LocalCloud, promotion: Promotion) -> Table:

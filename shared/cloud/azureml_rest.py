@@ -39,9 +39,14 @@ class Cloud:
     registry_discovery_endpoint: str = "https://eastus.api.azureml.ms/"
 
     @property
+    def control_plane(self) -> str:
+        """The address of Azure Resource Manager, without a slash at its end."""
+        return self.resource_manager.rstrip("/")
+
+    @property
     def scope(self) -> str:
         """The scope of a token for the control plane."""
-        return self.resource_manager.rstrip("/") + "/.default"
+        return self.control_plane + "/.default"
 
     def client_arguments(self) -> dict[str, Any]:
         """The arguments that make `MLClient` use this cloud."""
@@ -96,7 +101,7 @@ class RestConnections:
         """A connection for a few calls. Raises azure-core's errors."""
         pipeline = self._rested() or self._new()
         try:
-            yield Rest(pipeline, self._cloud.resource_manager.rstrip("/"))
+            yield Rest(pipeline, self._cloud.control_plane)
         except BaseException:  # what is left of an answer may still be on its way
             pipeline.close()
             raise
@@ -121,7 +126,7 @@ class RestConnections:
             HttpLoggingPolicy(),
         ]
         return ARMPipelineClient(
-            self._cloud.resource_manager.rstrip("/"),
+            self._cloud.control_plane,
             policies=policies,
             connection_timeout=CONNECTION_TIMEOUT,
             read_timeout=READ_TIMEOUT,
