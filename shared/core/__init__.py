@@ -1,1 +1,1 @@
-"""The rules: what a lane does next. Standard library and msgspec (JSON) only; no clock, no I/O, no SDK."""
+"""The rules: what a lane does next. Only the standard library and msgspec (types and their JSON); no clock, no I/O."""
