@@ -4,7 +4,6 @@ So each step takes one command and one report, and none waits. Everything else i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,8 @@ from shared.coordinator import routing
 from shared.core.lane import decide
 from shared.core.messages import ModelRegistered, RunStep
 from shared.core.promotion import Lane, Promotion
-from shared.ports import DeploymentFile, Endpoint, Job
+from shared.core.replacing import replace
+from shared.ports import Deployment, DeploymentFile, Endpoint, Job
 from shared.worker.order import Rules
 from shared.worker.target import ATTEMPT, PROMOTION, ROUTE, Target
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
@@ -40,11 +40,17 @@ def registration(configuration: "Configuration", model: str) -> ModelRegistered:
 
 
 class _Workspace(FakeWorkspace):
-    """Reads each deployment file once: Azure ML's work, as which the fake reads it, is not what is measured."""
+    """Reads each deployment file once, and looks only at the deployments of one endpoint: Azure ML's work, as which the
+    fake does it, is not what is measured."""
 
     def __init__(self, registry: FakeRegistry, name: str) -> None:
         super().__init__(registry, name)
         self._read: dict[Path, DeploymentFile] = {}
+        self.named: dict[str, str] = {}  #: the deployment of each endpoint
+
+    def deployments(self, endpoint: str) -> Sequence[Deployment]:
+        found = self.deployment(endpoint, self.named[endpoint])
+        return [found] if found is not None else []
 
     def deployment_file(self, file: Path) -> DeploymentFile:
         if file not in self._read:
@@ -86,3 +92,4 @@ class AtOnceApp(App):
             workspace.endpoints[name] = Endpoint(name, "Succeeded", {target.deployment: 100}, owner, f"https://{name}")
             tags = {**owner, PROMOTION: promotion.id, ATTEMPT: "1"}
             workspace.has_deployment(name, target.deployment, tags)
+            workspace.named[name] = target.deployment

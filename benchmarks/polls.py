@@ -7,7 +7,7 @@ rules and the worker's pauses are the app's own. Beside them the same times with
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -16,6 +16,7 @@ from benchmarks.figures import Finding, Table
 from benchmarks.progress import Progress
 from shared.core.messages import Outcome, RunStep, Succeeded
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from shared.worker.polls import poll_again
 from tests.core.driver import LaneDriver
 from tests.core.world import KEY, NOW, requested
