@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.cloud.bundle_folders import BundleFolders
-    from shared.config import Configuration, Places, Policy
+    from shared.config import Configuration, Environment, Places, Policy
     from shared.config.edited_file import EditedFile
     from shared.config.platform import Platform
     from shared.config.roles import Roles
@@ -35,7 +35,7 @@ class Configured(Connections):
     def roles(self) -> "Roles":
         return roles_here(self._variables)
 
-    @property
+    @made_once
     def folder(self) -> Path:
         """The folder of `promotion.yml` and the files that it names."""
         return self.settings.configuration_path.parent
@@ -149,7 +149,7 @@ class Configured(Connections):
         policy = here.policy
         rules = Rules(
             policy,
-            source=self._source(environment),
+            source=self._source(here, environment),
             url=self.settings.address,
             workspace=here.workspace.id,
             prices=places.prices,
@@ -180,9 +180,9 @@ class Configured(Connections):
         """The environment's workspace with the environment's identity. Kept, because it caches addresses."""
         return self._workspace(self.places.environments[environment].workspace.id, environment)
 
-    def _source(self, environment: str) -> "Workspace | None":
+    def _source(self, here: "Environment", environment: str) -> "Workspace | None":
         """The workspace that models come from, if the environment's identity may read it."""
-        found = self.places.environments[environment].policy.source_workspace
+        found = here.policy.source_workspace
         return self._workspace(found.id, environment) if found else None
 
     def _workspace(self, workspace: str, environment: str) -> "Workspace":

@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 from shared.config.written import Readable, SettingText
@@ -189,7 +190,7 @@ class AppSettings:
         """Read the settings from environment variables, where the platform puts them."""
         return cls(**{each.name: environment.get(each.metadata["documented"].name, "") for each in fields(cls)})
 
-    @property
+    @cached_property
     def configuration_path(self) -> Path:
         """The path of `promotion.yml`, relative to the app's folder."""
         return _FOLDER / (self.configuration or "promotion.yml")

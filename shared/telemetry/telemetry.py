@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -297,6 +298,7 @@ def _step_span_id(promotion: str, stage: str, attempt: int, step: str) -> int:
     return int(_digest("step", promotion, stage, str(attempt), step)[:16], 16)
 
 
+@lru_cache(maxsize=4096)  # a promotion's messages all name its trace
 def _digest(*parts: str) -> str:
     return sha256("\0".join(parts).encode()).hexdigest()
 

@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 import time
+from functools import lru_cache
 from typing import NamedTuple, TextIO
 
 from localcloud.functions.log_levels import LogLevels
@@ -103,9 +104,13 @@ class _Line(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.created))
         milliseconds = int(self.created % 1 * 1000)
-        return f"{moment}.{milliseconds:03} {self.level:<7} {self.source}: {self.message}"
+        return f"{_second(int(self.created))}.{milliseconds:03} {self.level:<7} {self.source}: {self.message}"
+
+
+@lru_cache(maxsize=16)  # many lines have the same
+def _second(since_1970: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since_1970))
 
 
 class _GatheringHandler(logging.Handler):
