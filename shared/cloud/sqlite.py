@@ -65,6 +65,23 @@ create table if not exists holds (
 create table if not exists claims (key text primary key, content text not null) without rowid;
 """
 
+#: Both change one row, or none if the lane is not at the version that was read (0: it has not been saved yet).
+_ADD_LANE = (
+    "insert into lanes (document, wake_at, route, model, version) values (?, ?, ?, ?, ? + 1)"
+    " on conflict (route, model) do nothing"
+)
+_CHANGE_LANE = (
+    "update lanes set document = ?, wake_at = ?, version = version + 1 where route = ? and model = ? and version = ?"
+)
+
+#: The promotions of a lane that are at work, some of those in line, and a named one.
+_LANES_PROMOTIONS = (
+    "select rowid, document from promotions where route = :route and model = :model and under_way and not in_line"
+    " union all select * from (select rowid, document from promotions"
+    " where route = :route and model = :model and in_line order by rowid limit :most_in_line)"
+    " union all select rowid, document from promotions where id = :named and route = :route and model = :model"
+)
+
 
 class SqliteStore:
     """The `Store` port in the file at `path`, which is created if missing. Thread-safe."""
@@ -92,17 +109,13 @@ class SqliteStore:
         changed = [each for each in after.promotions if before.promotion(each.id) != each]
         wake = wake_at(after)
         # Serialise everything before the transaction, because others wait for it.
-        lane = (key.route, key.model, version + 1, lane_document(after), sortable(wake) if wake else None)
+        lane = (lane_document(after), sortable(wake) if wake else None, key.route, key.model, version)
         rows = [_row(each) for each in changed]
         jobs, jobs_before = awaited(after), awaited(before)
         lines = [(e.promotion, e.number, sortable(e.at), e.stage, e.step, e.what, e.text, e.who) for e in journal]
         with self._writing, self._file.transaction() as connection:
-            row = connection.execute(
-                "select version from lanes where route = ? and model = ?", (key.route, key.model)
-            ).fetchone()
-            if (row[0] if row else 0) != version:
+            if connection.execute(_CHANGE_LANE if version else _ADD_LANE, lane).rowcount == 0:
                 raise VersionConflictError(f"lane {key.route}/{key.model} is no longer at version {version}")
-            connection.execute("insert or replace into lanes values (?, ?, ?, ?, ?)", lane)
             connection.executemany(
                 "insert into promotions values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
                 " status = excluded.status, under_way = excluded.under_way, in_line = excluded.in_line,"
@@ -110,13 +123,14 @@ class SqliteStore:
                 rows,
             )
             connection.executemany("insert into journal values (?, ?, ?, ?, ?, ?, ?, ?)", lines)
-            connection.executemany(
-                "delete from awaited where workspace = ? and job = ? and route = ? and model = ?",
-                _awaited_rows(jobs_before - jobs, key),
-            )
-            connection.executemany(
-                "insert or ignore into awaited values (?, ?, ?, ?)", _awaited_rows(jobs - jobs_before, key)
-            )
+            if jobs != jobs_before:
+                connection.executemany(
+                    "delete from awaited where workspace = ? and job = ? and route = ? and model = ?",
+                    _awaited_rows(jobs_before - jobs, key),
+                )
+                connection.executemany(
+                    "insert or ignore into awaited values (?, ?, ?, ?)", _awaited_rows(jobs - jobs_before, key)
+                )
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
         with self._file.transaction("deferred") as connection:
@@ -195,8 +209,7 @@ class SqliteStore:
         return LanePage(found, after_lane(keys[-1]) if len(rows) > most else None)
 
     def publishing(self) -> Publishing | None:
-        with self._file.transaction("deferred") as connection:
-            row = connection.execute("select at, trouble from publishing").fetchone()
+        row = self._file.row("select at, trouble from publishing")
         return Publishing(datetime.fromisoformat(row[0]), row[1]) if row else None
 
     def keep_publishing(self, publishing: Publishing) -> None:
@@ -205,8 +218,7 @@ class SqliteStore:
             connection.execute("insert or replace into publishing values (1, ?, ?)", values)
 
     def holds(self) -> tuple[Holds, int]:
-        with self._file.transaction("deferred") as connection:
-            row = connection.execute("select document, version from holds").fetchone()
+        row = self._file.row("select document, version from holds")
         return (read_holds(row[0]), row[1]) if row else (NO_HOLDS, 0)
 
     def save_holds(self, holds: Holds, version: int) -> None:
@@ -229,14 +241,9 @@ def _promotions_of(
 ) -> tuple[Promotion, ...]:
     """The promotions that are at work, up to `most_in_line` of those in line (-1: all), and the named one, in order of
     request."""
-    lane = (key.route, key.model)
-    selected = "select rowid, document from promotions where route = ? and model = ? and"
-    rows = [
-        *connection.execute(f"{selected} under_way and not in_line", lane),
-        *connection.execute(f"{selected} in_line order by rowid limit ?", (*lane, most_in_line)),
-        *connection.execute(f"{selected} id = ?", (*lane, named)),
-    ]
-    return tuple(read_promotion(document) for _, document in sorted(dict(rows).items()))
+    asked = {"route": key.route, "model": key.model, "most_in_line": most_in_line, "named": named}
+    rows: dict[int, str] = dict(connection.execute(_LANES_PROMOTIONS, asked).fetchall())
+    return tuple(read_promotion(document) for _, document in sorted(rows.items()))
 
 
 def _awaited_rows(jobs: Collection[AwaitedJob], lane: LaneKey) -> list[tuple[str, ...]]:

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from shared.ports import StoreUnavailableError
 
@@ -43,17 +44,30 @@ class SqliteFile:
 
         Raises `StoreUnavailableError` if the file cannot be read or written now.
         """
+        with self._connection() as connection:
+            connection.execute(f"begin {kind}")
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have ended it
+                    connection.execute("rollback")
+                raise
+
+    def row(self, query: str) -> tuple[Any, ...] | None:
+        """The first row of a query, None if there is none. One statement reads one state of the file, so it needs no
+        transaction, which would take as long again. Raises `StoreUnavailableError` as `transaction` does."""
+        with self._connection() as connection:
+            found: tuple[Any, ...] | None = connection.execute(query).fetchone()
+        return found
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection that is not shared meanwhile. Errors are those of `transaction`."""
         try:
             connection = self._taken()
             try:
-                connection.execute(f"begin {kind}")
-                try:
-                    yield connection
-                    connection.execute("commit")
-                except BaseException:
-                    if connection.in_transaction:  # a full disk may have ended it
-                        connection.execute("rollback")
-                    raise
+                yield connection
             finally:
                 self._idle.append(connection)
         except sqlite3.OperationalError as fault:
