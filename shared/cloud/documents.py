@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from shared.core.holds import Holds
 from shared.core.lane_notes import Alert, AskedRun, Hold, Unpublished
@@ -15,8 +17,7 @@ from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
 from shared.ports.series import KEPT
 
 
-@dataclass(frozen=True)
-class _LaneDocument:
+class _LaneDocument(Struct, frozen=True):
     """The stored part of a lane, without its promotions."""
 
     champions: Mapping[str, Champion] = field(default_factory=dict)
@@ -30,14 +31,13 @@ class _LaneDocument:
 
 def lane_document(lane: Lane) -> str:
     """The lane without its promotions."""
-    kept = {each.name: getattr(lane, each.name) for each in fields(_LaneDocument)}
+    kept = {name: getattr(lane, name) for name in _LaneDocument.__struct_fields__}
     return to_text(_LaneDocument(**kept))
 
 
 def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
     """The inverse of `lane_document`."""
-    kept = from_text(_LaneDocument, document)
-    return Lane(key, promotions=promotions, **vars(kept))
+    return Lane(key, promotions=promotions, **asdict(from_text(_LaneDocument, document)))
 
 
 def promotion_document(promotion: Promotion) -> str:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +17,7 @@ from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
 from shared.core.messages import AwaitedJob, EndpointAlert, JobEnded, MonitorBreached, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
+from shared.core.replacing import replace
 from shared.ports import Bus, DeadLetters, LiveSeries, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.coordinator.lanes import MOST_CONFLICTS, Lanes
@@ -10,6 +9,7 @@ from shared.core import holds
 from shared.core.events import Person, TimePassed
 from shared.core.holds import Holds, Scope
 from shared.core.promotion import Lane, StageRun, StageStatus
+from shared.core.replacing import replace
 from shared.ports import QueueUnavailableError, Store, Topic, VersionConflictError
 
 log = logging.getLogger("mlpromote")

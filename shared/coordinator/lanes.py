@@ -3,7 +3,6 @@ changes."""
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core.events import LaneEvent, TimePassed
@@ -12,6 +11,7 @@ from shared.core.lane import TELL_AFTER, Decision, decide
 from shared.core.lane_notes import Unpublished
 from shared.core.messages import LaneKey
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from shared.ports import Bus, Store, Topic, VersionConflictError
 from shared.telemetry.telemetry import Telemetry, fields, fields_of
 

@@ -1,11 +1,11 @@
 """Reduces news to what matters: a model's tags, which may be thousands, to those that routes require, and a job's to
 the promotion that it belongs to."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.core.awaiting import PROMOTION
 from shared.core.messages import EndpointAlert, JobEnded, MonitorBreached, News, relevant_tags
+from shared.core.replacing import replace
 
 if TYPE_CHECKING:
     from shared.config import Configuration

@@ -7,12 +7,12 @@
 - An alert decides nothing: people roll back.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core.events import AlertChanged
 from shared.core.lane_notes import Alert
 from shared.core.promotion import Lane, Promotion
+from shared.core.replacing import replace
 from shared.core.turn import Turn
 
 #: Alerts kept for each stage, the newest last.

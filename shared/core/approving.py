@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from shared.core.approval import APPROVE, Approval, ApprovalEvidence, GivenApproval, digest
 from shared.core.durations import in_words
@@ -13,6 +12,7 @@ from shared.core.events import Approved, NotAllowedError, NotNowError, Person, R
 from shared.core.going_back import check_stage, turn_back
 from shared.core.messages import Failed, FailureKind, as_evidence
 from shared.core.promotion import Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.replacing import replace
 from shared.core.turn import Turn
 
 

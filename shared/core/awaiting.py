@@ -12,13 +12,13 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.durations import in_words
 from shared.core.events import AwaitedJobEnded
 from shared.core.messages import AwaitedJob, Failed, FailureKind
 from shared.core.promotion import Lane, Promotion, StageRun, StepRun
+from shared.core.replacing import replace
 from shared.core.turn import Turn
 
 #: How long a step waits for a job, counted from the step's start.

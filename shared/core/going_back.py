@@ -10,7 +10,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from shared.core.events import Abandoned, Cancelled, NotNowError, RolledBack
 from shared.core.lane_notes import Hold
@@ -26,6 +25,7 @@ from shared.core.promotion import (
     StepRun,
     StepStatus,
 )
+from shared.core.replacing import replace
 from shared.core.transitions import Trigger, move
 from shared.core.turn import Turn
 

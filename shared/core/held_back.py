@@ -4,11 +4,11 @@
 The stage records the hold that it met, so that views and the timer know it without reading the holds again.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.plan import KINDS
 from shared.core.promotion import Held, Promotion, StageRun
+from shared.core.replacing import replace
 from shared.core.turn import Turn
 
 #: Whoever releases a hold wakes the lanes at once. A lane looks again after this time if that did not happen.

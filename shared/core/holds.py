@@ -8,10 +8,12 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from shared.core.events import NotNowError, Person
+from shared.core.replacing import replace
 from shared.core.wire import Moment
 
 #: More holds than people can keep in mind, and few enough to be loaded with every lane.
@@ -24,8 +26,7 @@ LONGEST_HOLD = timedelta(days=365)
 ANY = "*"
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What a hold applies to. An empty field means any."""
 
     route: str = ""
@@ -47,8 +48,7 @@ class Scope:
         return "/".join(filter(None, (self.route, model, self.stage)))
 
 
-@dataclass(frozen=True)
-class OperatorHold:
+class OperatorHold(Struct, frozen=True):
     """A hold that an operator has set."""
 
     scope: Scope
@@ -66,8 +66,7 @@ class OperatorHold:
         return (self.until is None, self.until.timestamp() if self.until else 0.0)
 
 
-@dataclass(frozen=True)
-class HoldLine:
+class HoldLine(Struct, frozen=True):
     """One line of the history of holds."""
 
     number: int  #: from 1, without gaps
@@ -79,8 +78,7 @@ class HoldLine:
     until: Moment | None = None
 
 
-@dataclass(frozen=True)
-class Holds:
+class Holds(Struct, frozen=True):
     """All holds of operators: one document of the store."""
 
     holds: tuple[OperatorHold, ...] = ()

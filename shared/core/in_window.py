@@ -5,13 +5,13 @@
 - The wait has a deadline, for windows that a hold outlasts.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.durations import in_words
 from shared.core.held_back import held_back, let_go
 from shared.core.messages import Failed, FailureKind
 from shared.core.promotion import Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.replacing import replace
 from shared.core.turn import Turn
 from shared.core.window import in_zone, opens
 

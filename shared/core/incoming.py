@@ -9,7 +9,6 @@ A message in the wrong queue is treated like one that cannot be read: it becomes
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
 
 from shared.core.message_bodies import decode
@@ -28,6 +27,7 @@ from shared.core.messages import (
     StepReported,
 )
 from shared.core.queues import environment_of, steps_queue
+from shared.core.replacing import replace
 from shared.core.wire import UndecodableError
 
 

@@ -1,12 +1,11 @@
 """The journal: what happened to a promotion, line by line, for people."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from shared.core.wire import Moment
 
 
-@dataclass(frozen=True)
-class JournalEntry:
+class JournalEntry(Struct, frozen=True):
     """One line of a promotion's history."""
 
     at: Moment

@@ -8,11 +8,11 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core.events import KeepingEnded, NotNowError
 from shared.core.promotion import Lane, Promotion, StageRun, StepRun, StepStatus
+from shared.core.replacing import replace
 from shared.core.turn import Turn
 
 

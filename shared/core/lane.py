@@ -33,12 +33,12 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from shared.core import alerting, approving, awaiting, going_back, keeping, pace, rerunning, superseding, trying_again
-from shared.core.commands import command_for
+from shared.core.commands import asked, asked_at, command_for, due, newly_due
 from shared.core.durations import in_words
 from shared.core.events import (
     Abandoned,
@@ -79,6 +79,7 @@ from shared.core.messages import (
 from shared.core.plan import KINDS
 from shared.core.precedence import is_known, newer_version
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.replacing import replace
 from shared.core.settling import end, settle
 from shared.core.transitions import Trigger, end_stage
 from shared.core.turn import Turn
@@ -124,9 +125,7 @@ def decide(lane: Lane, event: LaneEvent, now: datetime, holds: Holds = NO_HOLDS)
     if repeated:  # whoever handled it before may have died: what time changes now must not keep that from being sent
         sent_again = (*due(after), *_late(after, event, now))
         return Decision(after, sent_again, tuple(turn.journal), repeated=True, stale=stale)
-    in_flight = {command.message_id for command in due(lane)}
-    commands = tuple(command for command in due(after) if command.message_id not in in_flight)
-    return Decision(after, commands, tuple(turn.journal))
+    return Decision(after, newly_due(lane, after), tuple(turn.journal))
 
 
 def _late(lane: Lane, event: LaneEvent, now: datetime) -> tuple[RunStep, ...]:
@@ -140,19 +139,9 @@ def _late(lane: Lane, event: LaneEvent, now: datetime) -> tuple[RunStep, ...]:
     return tuple(command_for(lane, *step) for step in late_steps(lane, event, now))
 
 
-def due(lane: Lane) -> tuple[RunStep, ...]:
-    """Every command that must be in flight."""
-    return tuple(
-        command_for(lane, promotion, stage, step)
-        for promotion in lane.at_work()
-        for stage in promotion.stages
-        if (step := stage.current) is not None and step.status is StepStatus.RUNNING and not step.plan.waits
-    )
-
-
 def wake_at(lane: Lane) -> datetime | None:
     """When the reconciling timer should check the lane if nothing has arrived by then; None if it waits for nothing."""
-    answers = [command.not_before + GRACE for command in due(lane)]
+    answers = [asked_at(promotion, step) + GRACE for promotion, _, step in asked(lane)]
     waits = [until for promotion in lane.under_way() for stage in promotion.stages if (until := _waits_until(stage))]
     unpublished = [lane.unpublished.since + TELL_AFTER] if lane.unpublished is not None else []
     held = [

@@ -1,14 +1,14 @@
 """What a lane notes beside its promotions: holds, alerts, runs that were asked for, and what is still to publish."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from shared.core.wire import Moment
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Keeps new promotions out of a stage until a person releases it."""
 
     promotion: str  #: the promotion whose rollback set it
@@ -17,8 +17,7 @@ class Hold:
     since: Moment
 
 
-@dataclass(frozen=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """An alert on a stage's endpoint."""
 
     id: str
@@ -29,8 +28,7 @@ class Alert:
     resolved: Moment | None = None
 
 
-@dataclass(frozen=True)
-class Unpublished:
+class Unpublished(Struct, frozen=True):
     """Changes that may not have been published, and that no redelivery would publish: the timer does."""
 
     since: Moment
@@ -45,8 +43,7 @@ class Cause(StrEnum):
     PERSON = "person"
 
 
-@dataclass(frozen=True)
-class AskedRun:
+class AskedRun(Struct, frozen=True):
     """A run that was asked for in a stage."""
 
     at: Moment

@@ -6,12 +6,12 @@ report starts the undo, and each answer continues it.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.messages import FIRST_LATE_POLL, NotRun, Retry, Running, StepReported
 from shared.core.plan import PlannedStep, undo_of
 from shared.core.promotion import STAGE_ENDED, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.replacing import replace
 
 MOST_LATE_POLLS = 200
 PAUSE = timedelta(seconds=30)

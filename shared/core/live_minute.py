@@ -1,12 +1,11 @@
 """What a deployment did in one minute, as it is kept and drawn."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from shared.core.wire import Moment
 
 
-@dataclass(frozen=True)
-class LiveMinute:
+class LiveMinute(Struct, frozen=True):
     """One minute of one deployment. None: there is no value for the minute, which is not 0."""
 
     deployment: str

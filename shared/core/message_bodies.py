@@ -5,30 +5,23 @@ No body has a top-level key that the Functions host would mistake for message me
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from typing import Any, get_type_hints
+from typing import Any
 
-from msgspec import NODEFAULT, Raw, Struct, defstruct
-from msgspec.structs import asdict
+from msgspec import Raw, Struct
 
 from shared.core import json_text
 from shared.core.messages import (
     Command,
     EndpointAlert,
     Event,
-    Failed,
     FindRegistrations,
     JobEnded,
     ModelRegistered,
     MonitorBreached,
-    NotRun,
-    Outcome,
-    Retry,
-    Running,
     RunStep,
     StepReported,
-    Succeeded,
 )
+from shared.core.replacing import replace
 from shared.core.wire import UndecodableError, check_times, from_text, to_text
 
 #: Version of the wire form. A reader understands this one and the one before.
@@ -38,7 +31,6 @@ _TYPES: Mapping[str, type[Command | Event]] = {
     kind.__name__: kind
     for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, MonitorBreached, EndpointAlert, StepReported)
 }
-_OUTCOMES: Mapping[str, type[Outcome]] = {kind.__name__: kind for kind in (Succeeded, Failed, Running, Retry, NotRun)}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: How a time begins that may have no equivalent in UTC.
 _EDGES_OF_CALENDAR = (b'"0001-', b'"9999-')
@@ -46,10 +38,7 @@ _EDGES_OF_CALENDAR = (b'"0001-', b'"9999-')
 
 def encode(message: Command | Event) -> bytes:
     """The body of a queue message: UTF-8 JSON `{"schema", "type", "content"}`."""
-    content: Any = message
-    if isinstance(message, StepReported):
-        content = vars(message) | {"outcome": vars(message.outcome) | {"type": type(message.outcome).__name__}}
-        del content["environment"]
+    content = _without_sender(message)
     return to_text({"schema": SCHEMA, "type": type(message).__name__, "content": content}).encode()
 
 
@@ -80,24 +69,6 @@ class _Body(Struct):
     content: Raw = Raw(b"null")
 
 
-class _TypeOfOutcome(Struct):
-    type: str
-
-
-def _report_on_wire() -> type[Struct]:
-    """A type with the fields of `StepReported` but for the environment, which no sender may set. What the outcome's
-    fields are, is known only when its type has been read."""
-    types = get_type_hints(StepReported, include_extras=True) | {"outcome": Raw}
-    carried = [each for each in fields(StepReported) if each.name != "environment"]
-    return defstruct(
-        "StepReported",
-        [(each.name, types[each.name], NODEFAULT if each.default is MISSING else each.default) for each in carried],
-    )
-
-
-_REPORT_ON_WIRE = _report_on_wire()
-
-
 def _body(text: bytes) -> _Body:
     try:
         return from_text(_Body, text)
@@ -111,14 +82,11 @@ def _message(body: _Body) -> Command | Event:
     kind = _TYPES.get(body.type)
     if kind is None:
         raise UndecodableError(f"unknown type {body.type!r}")
-    if kind is not StepReported:
-        return from_text(kind, body.content)
-    found = asdict(from_text(_REPORT_ON_WIRE, body.content))
-    return StepReported(**found | {"outcome": _outcome(found["outcome"])})
+    return _without_sender(from_text(kind, body.content))
 
 
-def _outcome(content: Raw) -> Outcome:
-    name = from_text(_TypeOfOutcome, content).type
-    if name not in _OUTCOMES:
-        raise UndecodableError(f"unknown outcome {name!r}")
-    return from_text(_OUTCOMES[name], content)
+def _without_sender(message: Command | Event) -> Command | Event:
+    """The message without the environment that a report came from, which no body may say."""
+    if isinstance(message, StepReported) and message.environment:
+        return replace(message, environment="")
+    return message

@@ -5,11 +5,12 @@ A command tells a worker what to do; an event says what happened.
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
+
+from msgspec import Struct, field
 
 from shared.core.live_minute import LiveMinute
 from shared.core.wire import Moment, to_json
@@ -31,13 +32,12 @@ Evidence = Mapping[str, Any]  #: what a step saw: small JSON values, kept with t
 
 
 def as_evidence(seen: Any) -> Evidence:
-    """A dataclass as evidence, in the form that is stored and shown; `from_json` reads it."""
+    """A typed value as evidence, in the form that is stored and shown; `from_json` reads it."""
     evidence: Evidence = to_json(seen)
     return evidence
 
 
-@dataclass(frozen=True)
-class LaneKey:
+class LaneKey(Struct, frozen=True):
     """One model name on one route. All decisions are made per lane."""
 
     route: str
@@ -52,8 +52,7 @@ class Kind(StrEnum):
     PIPELINE = "pipeline"  #: a training pipeline, on its way to be run in the stages' own workspaces
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """The immutable thing being promoted, and where it came from."""
 
     kind: Kind
@@ -63,8 +62,7 @@ class Candidate:
     workspace: str  #: ARM id of the workspace it comes from; the registry's id where it was registered there
 
 
-@dataclass(frozen=True)
-class Champion:
+class Champion(Struct, frozen=True):
     """The candidate that serves a stage's endpoint."""
 
     promotion: str
@@ -101,16 +99,14 @@ class FailureKind(StrEnum):
         return cls.UNKNOWN if isinstance(value, str) else None
 
 
-@dataclass(frozen=True)
-class Succeeded:
+class Succeeded(Struct, frozen=True, tag=True):
     """The step's effect is in place."""
 
     evidence: Evidence = field(default_factory=dict)
     says: str = ""  #: what people should read in the journal, in a line; empty if the evidence is enough
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(Struct, frozen=True, tag=True):
     """The step will not succeed without help. `reason` is a sentence that says what happened and what to do."""
 
     reason: str
@@ -119,8 +115,7 @@ class Failed:
     evidence: Evidence = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class AwaitedJob:
+class AwaitedJob(Struct, frozen=True):
     """A job; a step can continue when it has ended."""
 
     workspace: str  #: ARM id
@@ -134,8 +129,7 @@ class AwaitedJob:
         return other is not None and (self.workspace.lower(), self.job) == (other.workspace.lower(), other.job)
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(Struct, frozen=True, tag=True):
     """Azure is still working: poll again after the pause. `says` is shown meanwhile."""
 
     poll_again_after: timedelta
@@ -148,16 +142,14 @@ class Running:
     only_reads: bool = False
 
 
-@dataclass(frozen=True)
-class Retry:
+class Retry(Struct, frozen=True, tag=True):
     """Could not read or act just now (throttled, busy, unreachable). The core lengthens the pause each time."""
 
     after: timedelta
     reason: str
 
 
-@dataclass(frozen=True)
-class NotRun:
+class NotRun(Struct, frozen=True, tag=True):
     """This delivery of the command did nothing. An earlier delivery may still be at work."""
 
     reason: str
@@ -169,16 +161,14 @@ Outcome = Succeeded | Failed | Running | Retry | NotRun
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """How long a step took the last times: half of them differed from `usual` by at most `spread`."""
 
     usual: timedelta
     spread: timedelta
 
 
-@dataclass(frozen=True)
-class RunStep:
+class RunStep(Struct, frozen=True):
     """Run one step once and report the result. Contains everything that the worker needs."""
 
     lane: LaneKey
@@ -218,8 +208,7 @@ class RunStep:
         return _bounded(f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}")
 
 
-@dataclass(frozen=True)
-class FindRegistrations:
+class FindRegistrations(Struct, frozen=True):
     """List the models registered in an environment's workspace since a time, in case their notifications never came; or
     those registered in the registry directly, which sends no notifications."""
 
@@ -243,8 +232,7 @@ Command = RunStep | FindRegistrations
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ModelRegistered:
+class ModelRegistered(Struct, frozen=True):
     """A workspace, or the registry, has a new model version."""
 
     workspace: str  #: ARM id, or the registry's id
@@ -259,8 +247,7 @@ class ModelRegistered:
         return _short_id("registered", self.workspace, self.name, self.version, self.source)
 
 
-@dataclass(frozen=True)
-class JobEnded:
+class JobEnded(Struct, frozen=True):
     """A job of a workspace has ended. Not sent for the children of a pipeline job."""
 
     workspace: str  #: ARM id
@@ -276,8 +263,7 @@ class JobEnded:
         return _short_id("job", self.workspace, self.job, self.status, self.source)
 
 
-@dataclass(frozen=True)
-class StepReported:
+class StepReported(Struct, frozen=True):
     """A worker's answer to one `RunStep`."""
 
     lane: LaneKey
@@ -318,8 +304,7 @@ class StepReported:
         return _bounded(f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}:{what}")
 
 
-@dataclass(frozen=True)
-class MonitorBreached:
+class MonitorBreached(Struct, frozen=True):
     """A signal of a model monitor of a workspace has passed its threshold."""
 
     workspace: str  #: ARM id
@@ -334,8 +319,7 @@ class MonitorBreached:
         return _short_id("breached", self.workspace, self.monitor, self.run, self.source)
 
 
-@dataclass(frozen=True)
-class EndpointAlert:
+class EndpointAlert(Struct, frozen=True):
     """An alert rule on an online endpoint has fired, or its alert is resolved."""
 
     workspace: str  #: ARM id

@@ -10,12 +10,12 @@ Times count from the answer of the first poll, which has Azure begin its work. W
 not remembered: a process that has just started takes long for its polls, since it imports the SDK first.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import median
 
 from shared.core.messages import Expectation
 from shared.core.promotion import Lane, StageRun, StepRun
+from shared.core.replacing import replace
 
 #: So many times of a step are remembered, and so many steps.
 TIMES, STEPS = 9, 60

@@ -5,12 +5,14 @@ The core runs plans and knows about a step only what is written here. A new step
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct, field
+
 from shared.core.messages import Kind
+from shared.core.replacing import replace
 
 
 class WaitsFor(StrEnum):
@@ -20,9 +22,8 @@ class WaitsFor(StrEnum):
     TIME = "time"  #: the stages before have served for long enough
 
 
-@dataclass(frozen=True)
-class PlannedStep:
-    """A step of a plan, as the core sees it."""
+class PlannedStep(Struct, frozen=True, omit_defaults=True):
+    """A step of a plan, as the core sees it. Plans are most of a promotion's document, so it leaves defaults out."""
 
     name: str  #: its name in the plan
     environment: str = ""  #: whose worker runs it
@@ -61,8 +62,7 @@ class PlannedStep:
         return not (self.crowns or self.tidies or self.moves_traffic or self.makes_room)
 
 
-@dataclass(frozen=True)
-class KindRules:
+class KindRules(Struct, frozen=True):
     """The rules for one kind of candidate."""
 
     plan: tuple[PlannedStep, ...]
@@ -163,8 +163,7 @@ ENTRY = "entry"
 UNDO_NAMES = tuple(dict.fromkeys(name for rules in KINDS.values() for step in rules.plan for name in step.undo))
 
 
-@dataclass(frozen=True)
-class PlanSettings:
+class PlanSettings(Struct, frozen=True):
     """What a stage's settings say about its plan; all but `asked` by step."""
 
     asked: Collection[str] = ()  #: names of settings that select steps

@@ -1,15 +1,17 @@
 """The state of a lane: its champions, and the promotions under way. Values only; the rules are in `lane.py`."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct, field
+
 from shared.core.lane_notes import Alert, AskedRun, Hold, Unpublished
 from shared.core.messages import GRACE, AwaitedJob, Candidate, Champion, Evidence, Failed, Kind, LaneKey
 from shared.core.plan import KINDS, PlannedStep
+from shared.core.replacing import replace
 from shared.core.window import Window
 from shared.core.wire import Moment
 
@@ -86,8 +88,7 @@ NEXT_IN_LINE = 8
 APPROVER = "Promotion.Approver"
 
 
-@dataclass(frozen=True)
-class ApprovalRule:
+class ApprovalRule(Struct, frozen=True):
     """The approval that a stage requires, as it was when the promotion started."""
 
     least: int = 1  #: different people
@@ -102,9 +103,8 @@ class ApprovalRule:
 SOMEBODY = "function key"
 
 
-@dataclass(frozen=True)
-class StepRun:
-    """One step of a stage's plan, and its progress."""
+class StepRun(Struct, frozen=True, omit_defaults=True):
+    """One step of a stage's plan, and its progress. Documents leave defaults out, as they do of its plan."""
 
     plan: PlannedStep
     status: StepStatus = StepStatus.WAITING
@@ -127,8 +127,7 @@ class StepRun:
     failure: Failed | None = None
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(Struct, frozen=True):
     """The hold that a stage met when it would have gone on."""
 
     scope: str  #: in words, as in `holds.Scope`; the stage's name for the hold of a rollback
@@ -147,8 +146,7 @@ class Held:
         return min(filter(None, (self.until, self.look_again)), default=None)
 
 
-@dataclass(frozen=True)
-class StageRun:
+class StageRun(Struct, frozen=True, dict=True):
     """One stage of a promotion."""
 
     name: str
@@ -253,8 +251,7 @@ def _first(steps: tuple[StepRun, ...], *statuses: StepStatus) -> StepRun | None:
     return next((step for step in steps if step.status in statuses), None)
 
 
-@dataclass(frozen=True)
-class Promotion:
+class Promotion(Struct, frozen=True):
     """One candidate's journey along a lane."""
 
     id: str
@@ -321,8 +318,7 @@ class Promotion:
         return (step for stage in self.stages for step in stage.steps if step.plan.travels)
 
 
-@dataclass(frozen=True)
-class Lane:
+class Lane(Struct, frozen=True, dict=True):
     """A lane as the core sees it: the promotions under way, and the one that an event is about. Of those that wait in
     line, only the next few are loaded."""
 
@@ -382,6 +378,7 @@ class Lane:
         place = self._places.get(promotion.id)
         if place is None:
             return replace(self, promotions=(*self.promotions, promotion))
-        if promotion == self.promotions[place]:
+        known = self.promotions[place]
+        if promotion is known or promotion == known:
             return self
         return replace(self, promotions=(*self.promotions[:place], promotion, *self.promotions[place + 1 :]))

@@ -7,11 +7,11 @@ part of an address). They leave alone what promotions are full of: digests, ARM 
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from shared.core import secret_forms
 from shared.core.messages import Failed, NotRun, Outcome, Retry, Running, Succeeded
+from shared.core.replacing import replace
 
 #: Replaces a secret. No rule matches it.
 MARK = "***"

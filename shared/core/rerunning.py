@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from shared.core.messages import Champion, Evidence, Kind, as_evidence
 from shared.core.plan import KINDS
 from shared.core.promotion import Promotion, StageRun, StepRun, StepStatus
 from shared.core.promotion_ids import promotion_id
+from shared.core.replacing import replace
 from shared.core.turn import Turn
 from shared.core.wire import from_json
 

@@ -4,7 +4,6 @@ Part of the rules; `lane.py` lists them.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core import keeping, superseding
@@ -20,6 +19,7 @@ from shared.core.promotion import (
     StepRun,
     StepStatus,
 )
+from shared.core.replacing import replace
 from shared.core.transitions import UNDONE_AS, Trigger, end_stage, move
 from shared.core.trying_again import once_more
 from shared.core.turn import Turn

@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.core.durations import in_words
@@ -15,6 +15,7 @@ from shared.core.going_back import turn_back
 from shared.core.held_back import held_back, let_go
 from shared.core.messages import Failed, FailureKind, as_evidence
 from shared.core.promotion import STAGE_ENDED, Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.replacing import replace
 from shared.core.turn import Turn
 from shared.core.wire import Moment
 

@@ -1,10 +1,10 @@
 """Every change of a stage's status. `lane.py` moves stages only by this table, and the docs draw it."""
 
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
 from shared.core.promotion import StageRun, StageStatus
+from shared.core.replacing import replace
 
 
 class Trigger(StrEnum):

@@ -7,13 +7,13 @@
   may differ, it starts no later than the first step that works from them.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core.events import Discarded, NotNowError, Released, Renewed, Replayed, Retried
 from shared.core.going_back import names
 from shared.core.precedence import newer_version
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.replacing import replace
 from shared.core.transitions import Trigger, move
 from shared.core.turn import Turn
 

@@ -1,12 +1,13 @@
 """The state of one decision while it is made."""
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.core.holds import NO_HOLDS, Holds
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane, Promotion, StageRun, StepRun
+from shared.core.replacing import replace
 
 
 @dataclass

@@ -5,9 +5,10 @@ twice counts twice; when they go forward, a window that lies in the missing hour
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_OF_DAY = 24 * 60
@@ -17,8 +18,7 @@ _DAYS_AHEAD = 15
 _SECOND = timedelta(seconds=1)
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """Hours of some days of the week, in a time zone."""
 
     days: tuple[int, ...]  #: on which it begins; 0 is Monday

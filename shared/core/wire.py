@@ -1,4 +1,7 @@
-"""Converts frozen dataclasses to JSON and back: the form of messages on the wire, documents in the store and evidence.
+"""Converts typed values to JSON and back: the form of messages on the wire, documents in the store and evidence.
+
+Messages and documents consist of msgspec's Structs, which are read, written and copied in a fraction of the time that
+dataclasses take; evidence may be of either.
 
 A missing field takes its default and an unknown field is ignored, so that messages and documents of the previous and
 next version can be read. Anything else that does not fit raises `UndecodableError` with its place. Times are ISO 8601
@@ -25,7 +28,7 @@ class UndecodableError(ValueError):
 
 
 def to_text(value: Any) -> str:
-    """The compact JSON of dataclasses, mappings, lists and plain values."""
+    """The compact JSON of typed values, mappings, lists and plain values."""
     return _ENCODER.encode(value).decode()
 
 
@@ -40,7 +43,7 @@ def from_text(kind: type[T], text: str | bytes | msgspec.Raw) -> T:
 
 
 def to_json(value: Any) -> Any:
-    """The JSON value of a dataclass for people and for evidence, without the fields that are None by default."""
+    """The JSON value of a typed value for people and for evidence, without the fields that are None by default."""
     kind: Any = type(value)  # mypy thinks that a class has no hash
     return _encoder(kind)(value)
 
@@ -98,8 +101,9 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 @cache
 def _encoder(kind: Any) -> Callable[[Any], Any]:
-    if is_dataclass(kind):
-        names = tuple((field.name, field.default is None) for field in fields(kind))
+    if is_dataclass(kind) or issubclass(kind, msgspec.Struct):
+        known: Any = fields(kind) if is_dataclass(kind) else msgspec.structs.fields(kind)
+        names = tuple((field.name, field.default is None) for field in known)
 
         def encode(value: Any) -> Any:
             found = ((name, getattr(value, name), is_left_out) for name, is_left_out in names)

@@ -1,12 +1,12 @@
 """What a stage that has not begun would take of its environment's quota, as its own worker would find out now."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.commands import command_for
 from shared.core.messages import Evidence, Failed, NotRun, Outcome, Retry, RunStep, Succeeded
 from shared.core.promotion import Lane, Promotion, StageRun
+from shared.core.replacing import replace
 
 #: A later poll of the step takes what cannot be read as unknown, and does not ask to come again.
 _POLL = 4

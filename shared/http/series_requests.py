@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import asdict
+
 from shared.core.live_minute import LiveMinute
 from shared.http import refusals
 from shared.ports import LiveSeries, Store
@@ -25,5 +27,5 @@ class SeriesRequests:
 
 def _shown(minute: LiveMinute) -> dict[str, Any]:
     """A minute, without the figures that it has no value of."""
-    figures = {name: value for name, value in vars(minute).items() if value is not None}
+    figures = {name: value for name, value in asdict(minute).items() if value is not None}
     return {**figures, "at": minute.at.isoformat()}

@@ -1,7 +1,6 @@
 """A job that compares how candidate and champion answered during a step of a rollout: run as an evaluation is."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from shared.config.rollout import Rollout
 from shared.core.job_statuses import CANCELLING, ENDED
 from shared.core.messages import Failed, FailureKind, Kind, Running
 from shared.core.plan import KINDS, entry_name
+from shared.core.replacing import replace
 from shared.ports import ForbiddenError, RejectedError, SubmittedJob
 from shared.worker import evaluation, jobs
 from shared.worker.evaluation import Evaluated

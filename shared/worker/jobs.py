@@ -5,7 +5,7 @@ A step calls `followed` at each poll. While the job is under way, that is one ca
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +13,7 @@ from shared.core.awaiting import PROMOTION
 from shared.core.job_statuses import CANCELED, COMPLETED, ENDED
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, RunStep
 from shared.core.redaction import clean
+from shared.core.replacing import replace
 from shared.ports import RejectedError, SubmittedJob, Workspace
 from shared.worker import container_log
 from shared.worker.error_kinds import kind_of

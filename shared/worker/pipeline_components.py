@@ -6,10 +6,11 @@ is compared, and never taken on trust.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from shared.core import asset_names
 from shared.core.messages import Failed, FailureKind
+from shared.core.replacing import replace
 from shared.ports import BusyError, Component, Node
 from shared.worker.pipeline_content import VERSION_LENGTH, Snapshot, component_digest, snapshot
 from shared.worker.pipeline_environments import Pending, UsedEnvironment, in_registry

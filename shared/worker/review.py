@@ -2,10 +2,11 @@
 steps that act on its result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, as_evidence
+from shared.core.replacing import replace
 from shared.worker import (
     batch_endpoints,
     deployment_environments,

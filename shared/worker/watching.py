@@ -1,12 +1,13 @@
 """Watching a deployment while it takes traffic: for how long, and what becomes of what is seen."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from shared.config.analysis import AnalysisSettings
 from shared.core.durations import in_words
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
+from shared.core.replacing import replace
 from shared.core.wire import Moment
 from shared.ports import ForbiddenError, RejectedError, UnavailableError
 from shared.worker import analysis

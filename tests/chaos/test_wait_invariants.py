@@ -1,10 +1,10 @@
 """Each violation of what must hold of stages that wait is reported as what it is, and nothing else is."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.core.replacing import replace
 from tests.chaos.invariants import violations
 from tests.chaos.test_invariants import CHAMPION, REPLACED, SECOND, SOUND, STAGE
 from tests.chaos.wait_invariants import OPEN_SECONDS, SOAKED, WINDOWED

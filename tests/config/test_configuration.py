@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from shared.config.batch import INVOKE
 from shared.core.approval import Approval
 from shared.core.messages import Kind
 from shared.core.plan import KINDS, PlanSettings, plan_for
+from shared.core.replacing import replace
 from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
 from tests.core.world import promotion
 

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from shared.cloud.reach import PAUSE_SECONDS, Reach
 from shared.config.app_settings import AppSettings
 from shared.core.messages import ModelRegistered
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
+from shared.core.replacing import replace
 from shared.ports import QueueUnavailableError
 from tests.contract.test_queues import command
 from tests.core.world import answer

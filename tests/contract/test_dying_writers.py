@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from azure.data.tables import TableClient
 
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
-from shared.core.lane import due
+from shared.core.commands import due
 from shared.core.promotion import Lane, PromotionStatus
+from shared.core.replacing import replace
 from shared.ports import PromotionFilter, Store
 from tests.contract.stored_lane import StoredLaneDriver
 from tests.core.world import KEY, NOW, REFUSED, promotion, requested

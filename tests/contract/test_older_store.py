@@ -1,12 +1,12 @@
 """A store's file of an earlier version can be read and written."""
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 from shared.cloud.sqlite import SqliteStore
 from shared.core.lane import decide
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from tests.core.world import KEY, NOW, promotion, requested
 
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Protocol
@@ -20,11 +19,13 @@ from azure.servicebus import (
 from localcloud.testing.broker import BrokerProcess, write_config
 from shared.cloud.bus import ServiceBus
 from shared.cloud.dead_letters import MOST_AT_ONCE, ServiceBusDeadLetters, replayed_id
-from shared.core.lane import decide, due
+from shared.core.commands import due
+from shared.core.lane import decide
 from shared.core.message_bodies import encode
 from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, RunStep
 from shared.core.promotion import Lane
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
+from shared.core.replacing import replace
 from shared.ports import Bus, DeadLetter, DeadLetters, QueueUnavailableError
 from tests.core.world import KEY, NOW, answer, requested
 from tests.fakes.queues import FakeQueues

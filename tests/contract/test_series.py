@@ -1,6 +1,5 @@
 """What every store of live figures must do, run against each of them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from shared.cloud.sqlite_series import SqliteSeries
 from shared.cloud.table_series import TableSeries
 from shared.core.live_minute import LiveMinute
+from shared.core.replacing import replace
 from shared.ports import LiveSeries
 from tests.fakes.series import FakeSeries
 

@@ -1,17 +1,18 @@
 """What every store must do, run against each of them."""
 
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from shared.core.commands import due
 from shared.core.events import AwaitedJobEnded, Cancelled, KeepingEnded, PromotionRequested
-from shared.core.lane import LONGEST_QUEUE, decide, due
+from shared.core.lane import LONGEST_QUEUE, decide
 from shared.core.lane_notes import Hold, Unpublished
 from shared.core.messages import GRACE, AwaitedJob, Kind, LaneKey, Running
 from shared.core.promotion import NEXT_IN_LINE, Lane, Promotion, PromotionStatus, StageStatus
 from shared.core.promotion_ids import lane_digest, promotion_id
+from shared.core.replacing import replace
 from shared.ports import PromotionFilter, Publishing, Store, VersionConflictError
 from tests.contract.stored_lane import StoredLaneDriver, apply
 from tests.core.driver import AzureAnswers
@@ -90,6 +91,15 @@ def test_the_second_of_two_writers_gets_a_conflict_and_changes_nothing(store: St
         store.save(lane, second.lane, version, second.journal)
     assert [each.candidate.version for each in store.load(KEY, None)[0].promotions] == ["1"]
     assert store.promotion(second.lane.promotions[0].id) is None
+
+
+def test_a_lane_that_was_never_saved_has_no_later_version(store: Store) -> None:
+    lane, _ = store.load(KEY, None)
+    first = decide(lane, requested("1"), NOW)
+    with pytest.raises(VersionConflictError):
+        store.save(lane, first.lane, 3, first.journal)
+    assert store.load(KEY, None) == (lane, 0)
+    assert store.promotion(first.lane.promotions[0].id) is None
 
 
 def test_of_many_writers_at_once_each_decision_is_kept_exactly_once(store: Store) -> None:

@@ -5,7 +5,6 @@ import random
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from itertools import count, product
 
@@ -23,6 +22,7 @@ from shared.core.lane_notes import Hold
 from shared.core.messages import Candidate, Kind, LaneKey
 from shared.core.promotion import Lane, Promotion, PromotionStatus
 from shared.core.promotion_ids import lane_digest, promotion_id
+from shared.core.replacing import replace
 from shared.ports import PromotionFilter, VersionConflictError
 from tests.core.world import KEY, NOW, candidate, promotion
 

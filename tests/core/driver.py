@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from shared.core.commands import due
 from shared.core.events import LaneEvent
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import Outcome, RunStep
 from shared.core.promotion import Lane
 from tests.core.world import NOW, Azure, answer

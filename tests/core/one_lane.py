@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from hypothesis.stateful import RuleBasedStateMachine
 
+from shared.core.commands import due
 from shared.core.events import (
     Abandoned,
     Approved,
@@ -20,7 +21,7 @@ from shared.core.events import (
     RolledBack,
 )
 from shared.core.holds import NO_HOLDS
-from shared.core.lane import Decision, decide, due
+from shared.core.lane import Decision, decide
 from shared.core.messages import GRACE, Kind, NotRun, Outcome, RunStep, StepReported
 from shared.core.plan import KINDS
 from shared.core.precedence import is_newer

@@ -1,13 +1,13 @@
 """Promotions whose stages wait for a time, for the tests of that."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.events import LaneEvent, PromotionRequested, TimePassed
 from shared.core.holds import NO_HOLDS, Holds
 from shared.core.lane import decide, wake_at
 from shared.core.promotion import Lane, Promotion, StageRun
+from shared.core.replacing import replace
 from shared.core.waiting import waits
 from shared.core.window import Window
 from tests.core.driver import Answers, LaneDriver, success

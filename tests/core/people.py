@@ -1,14 +1,15 @@
 """People and their requests to a lane, for tests."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from shared.core.commands import due
 from shared.core.events import Approved, Person, PersonEvent, PromotionRequested
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import Outcome
 from shared.core.promotion import SOMEBODY, ApprovalRule, Lane, Promotion
+from shared.core.replacing import replace
 from tests.core.driver import SECOND, LaneDriver, by_step, drive
 from tests.core.world import KEY, NOW, Azure, promotion
 

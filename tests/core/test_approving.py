@@ -1,11 +1,11 @@
 """What people may decide about a stage that waits for approval, rule by rule."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.core.approval import ApprovalEvidence
+from shared.core.commands import due
 from shared.core.events import (
     Approved,
     NotAllowedError,
@@ -17,9 +17,10 @@ from shared.core.events import (
     TakenElsewhereError,
     TimePassed,
 )
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import Succeeded
 from shared.core.promotion import ApprovalRule, Lane, PromotionStatus, StepStatus
+from shared.core.replacing import replace
 from shared.core.waiting import waits
 from tests.core.people import (
     ANNA,

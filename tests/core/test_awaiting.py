@@ -1,16 +1,17 @@
 """A step may wait for somebody else's job, however long that takes."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from shared.core.awaiting import LONGEST_WAIT, awaited
+from shared.core.commands import due
 from shared.core.events import AwaitedJobEnded, Cancelled, Person, TimePassed
-from shared.core.lane import Decision, decide, due, wake_at
+from shared.core.lane import Decision, decide, wake_at
 from shared.core.message_bodies import decode, encode
 from shared.core.messages import GRACE, AwaitedJob, Retry, Running, RunStep, Succeeded
 from shared.core.promotion import Lane, StepRun
+from shared.core.replacing import replace
 from shared.core.waiting import waits
 from shared.core.wire import from_json, to_json
 from tests.core.world import KEY, NOW, answer, requested

@@ -5,16 +5,17 @@ reading and changing, and Azure (`tests/core/walk.py`).
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from shared.core.commands import due
 from shared.core.events import Cancelled, PromotionRequested, RolledBack
 from shared.core.holds import NO_HOLDS, Scope, hold
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import GRACE, Failed, StepReported
 from shared.core.promotion import Lane, PromotionStatus
+from shared.core.replacing import replace
 from tests.core.driver import drive
 from tests.core.people import OPERATOR
 from tests.core.walk import check, explore, is_over, start, walk

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from shared.core.commands import due
 from shared.core.events import NotNowError, RolledBack, TimePassed
 from shared.core.held_back import LOOK_AGAIN
 from shared.core.holds import MOST_HOLDS, MOST_LINES, NO_HOLDS, Holds, Scope, hold, release
-from shared.core.lane import LONGEST_QUEUE, due, wake_at
+from shared.core.lane import LONGEST_QUEUE, wake_at
 from shared.core.promotion import PromotionStatus, StageStatus
 from tests.core.patient import DAY, PatientDriver, patient, prod, the, waits_for
 from tests.core.people import OPERATOR

@@ -1,11 +1,11 @@
 """Ids: no two things share one, and none is longer than Service Bus accepts."""
 
-from dataclasses import replace
-
-from shared.core.lane import decide, due
+from shared.core.commands import due
+from shared.core.lane import decide
 from shared.core.messages import LONGEST_MESSAGE_ID, Candidate, Kind, LaneKey
 from shared.core.promotion import Lane
 from shared.core.promotion_ids import lane_digest, lane_digest_of, promotion_id
+from shared.core.replacing import replace
 from tests.core.world import KEY, NOW, answer, requested
 
 A_MILLION = 1_000_000

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
+from shared.core.commands import due
 from shared.core.events import Approved, RolledBack, TimePassed
 from shared.core.holds import Scope, hold, release
 from shared.core.in_window import LONGEST_CLOSED
-from shared.core.lane import due, wake_at
+from shared.core.lane import wake_at
 from shared.core.messages import Outcome, RunStep
 from shared.core.promotion import PromotionStatus, StageStatus
 from shared.core.window import Window

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.commands import due
 from shared.core.events import KeepingEnded, NotNowError, RolledBack, TimePassed
-from shared.core.lane import decide, due, wake_at
+from shared.core.lane import decide, wake_at
 from shared.core.messages import Failed, FailureKind
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.driver import LaneDriver

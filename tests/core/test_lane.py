@@ -1,16 +1,17 @@
 """The lane's rules, one by one."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.core.commands import due
 from shared.core.events import Person, PromotionRequested, RolledBack, TimePassed
-from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, decide, due, wake_at
+from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, decide, wake_at
 from shared.core.messages import GRACE, Failed, FailureKind, Kind, Retry, Running, RunStep
 from shared.core.promotion import STAGE_ENDED, Lane, PromotionStatus, StageStatus
+from shared.core.replacing import replace
 from tests.core.driver import LaneDriver, drive
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 

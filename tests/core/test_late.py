@@ -1,6 +1,5 @@
 """What a worker did after the lane had given up on its step is undone, whatever the lane has done since."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +8,7 @@ from shared.core.lane import Decision, decide
 from shared.core.late import MOST_LATE_POLLS
 from shared.core.messages import FIRST_LATE_POLL, Running, RunStep, StepReported, Succeeded
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from tests.core.driver import LaneDriver
 from tests.core.world import BROKEN, KEY, NOW, answer, requested
 

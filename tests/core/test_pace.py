@@ -1,16 +1,17 @@
 """A lane remembers how long its steps took, and its commands say what to expect."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from shared.cloud.documents import lane_document, read_lane
+from shared.core.commands import due
 from shared.core.events import AwaitedJobEnded
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import AwaitedJob, Expectation, Failed, FailureKind, Outcome, Running, RunStep, Succeeded
 from shared.core.pace import STEPS, TIMES, remembered
 from shared.core.promotion import Lane, Promotion, StageRun
+from shared.core.replacing import replace
 from shared.core.wire import from_json, to_json
 from shared.worker.polls import pause
 from tests.core.world import KEY, NOW, answer, promotion, requested

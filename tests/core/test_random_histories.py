@@ -5,7 +5,6 @@ What happens is drawn step by step; in the end everything is delivered, and noth
 """
 
 import os
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
+from shared.core.commands import due
 from shared.core.events import (
     Abandoned,
     Approved,
@@ -28,9 +28,10 @@ from shared.core.events import (
     TimePassed,
 )
 from shared.core.holds import NO_HOLDS, Scope, hold
-from shared.core.lane import due, wake_at
+from shared.core.lane import wake_at
 from shared.core.messages import Failed, FailureKind, RunStep, StepReported
 from shared.core.promotion import SOMEBODY, STAGE_OCCUPIED, Promotion, PromotionStatus, StageStatus
+from shared.core.replacing import replace
 from shared.core.waiting import waits
 from tests.core.one_lane import SOAK, WINDOW, OneLane
 from tests.core.patient import patient

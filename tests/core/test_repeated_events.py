@@ -1,12 +1,12 @@
 """An event that is delivered again counts as repeated, also if time has changed something of the lane meanwhile: who
 handled it before may have died before it had sent everything."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.events import Approved, TimePassed
 from shared.core.lane import decide
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from tests.core.people import ANNA, approve, asking, the, waiting
 from tests.core.test_late import LATER, failed_at
 from tests.core.world import KEY, NOW, requested

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.cloud.documents import lane_document, read_lane
+from shared.core.commands import due
 from shared.core.events import Approved, NotNowError, Person, PromotionRequested, Retried, RunAsked
 from shared.core.holds import NO_HOLDS, Scope, hold
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.lane_notes import Cause
 from shared.core.messages import Candidate, Failed, FailureKind, Kind, RunStep
 from shared.core.plan import PlanSettings, plan_for

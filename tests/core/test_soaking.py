@@ -1,15 +1,16 @@
 """A stage waits until the stages before have served the candidate for long enough."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.core.approval import ApprovalEvidence, digest
+from shared.core.commands import due
 from shared.core.events import Approved, Cancelled, NotNowError, Released, Retried, RolledBack
 from shared.core.holds import Scope, hold
-from shared.core.lane import due, wake_at
+from shared.core.lane import wake_at
 from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
+from shared.core.replacing import replace
 from shared.core.waiting import waits
 from tests.core.patient import DAY, MONDAY_MORNING, PatientDriver, patient, prod, the, waits_for
 from tests.core.people import ANNA, OPERATOR

@@ -1,9 +1,8 @@
 """People cancel promotions, roll them back, and release what a rollback holds."""
 
-from dataclasses import replace
-
 import pytest
 
+from shared.core.commands import due
 from shared.core.events import (
     Cancelled,
     NotNowError,
@@ -11,9 +10,10 @@ from shared.core.events import (
     Released,
     RolledBack,
 )
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import Kind
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
+from shared.core.replacing import replace
 from tests.core.driver import drive
 from tests.core.people import ONE_STAGE, OPERATOR, ask, in_flight, run, the
 from tests.core.two_versions import newer, rolled_back, with_champion

@@ -1,16 +1,17 @@
 """Newer versions take the places of older ones, as soon as they are known to exist."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.core.awaiting import awaited
+from shared.core.commands import due
 from shared.core.events import Cancelled, NotNowError, PromotionRequested, Retried, TimePassed
 from shared.core.holds import NO_HOLDS, Scope, hold
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import GRACE, AwaitedJob, Failed, FailureKind, Outcome, Retry, Running, Succeeded
 from shared.core.promotion import Lane, StageStatus
+from shared.core.replacing import replace
 from shared.core.superseding import MOST_UNKNOWN
 from shared.core.waiting import waits
 from tests.core.people import ONE_STAGE, OPERATOR, ask, run, started, the, with_a_key

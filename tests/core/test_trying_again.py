@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.core.commands import due
 from shared.core.events import (
     NotNowError,
     PromotionRequested,
@@ -11,7 +12,7 @@ from shared.core.events import (
     Replayed,
     Retried,
 )
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import Failed, FailureKind, Succeeded
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.driver import drive

@@ -1,13 +1,13 @@
 """What the API shows of a promotion."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.core.messages import Evidence
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from shared.core.views import details
 from tests.core.world import KEY, promotion
 

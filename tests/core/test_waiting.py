@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from shared.core.commands import due
 from shared.core.events import Person, RolledBack, TimePassed
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import Running
 from shared.core.promotion import Lane, Promotion, PromotionStatus
 from shared.core.waiting import Wait, waits

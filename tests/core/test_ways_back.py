@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.commands import due
 from shared.core.events import (
     Abandoned,
     Cancelled,
@@ -13,7 +14,7 @@ from shared.core.events import (
     RolledBack,
     TimePassed,
 )
-from shared.core.lane import FIRST_PAUSE, decide, due, wake_at
+from shared.core.lane import FIRST_PAUSE, decide, wake_at
 from shared.core.messages import GRACE, NotRun, Outcome, Retry, Running, Succeeded
 from shared.core.promotion import Lane, PromotionStatus
 from shared.core.waiting import waits

@@ -1,7 +1,6 @@
 """A report counts only from the environment whose worker was asked: no environment speaks for another."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,6 +19,7 @@ from shared.core.messages import (
     Succeeded,
 )
 from shared.core.promotion import Lane, PromotionStatus
+from shared.core.replacing import replace
 from tests.core.driver import LaneDriver
 from tests.core.people import asking, run
 from tests.core.world import BROKEN, KEY, NOW, answer, requested

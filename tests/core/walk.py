@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.core.commands import due
 from shared.core.events import Cancelled, KeepingEnded, NotNowError, PromotionRequested, RolledBack, TimePassed
 from shared.core.holds import NO_HOLDS, Holds
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import FIRST_LATE_POLL, GRACE, NotRun, Outcome, RunStep, StepReported
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
 from tests.core.memory import Memory, Message, name_of

@@ -7,7 +7,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +19,12 @@ from azure.servicebus.aio import ServiceBusClient
 from localcloud.up import Description
 from shared.cloud.sqlite import SqliteStore
 from shared.core.approval import APPROVE
-from shared.core.lane import decide, due
+from shared.core.commands import due
+from shared.core.lane import decide
 from shared.core.message_bodies import encode
 from shared.core.messages import MAY_ACT_FOR, LaneKey, RunStep, Succeeded
 from shared.core.queues import all_queues
+from shared.core.replacing import replace
 from tests.core.world import answer
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe

@@ -1,13 +1,13 @@
 """Who may do what: each operation with nobody, a key, and people of every role."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from shared.config.roles import Roles
 from shared.config.sign_in import MODE
+from shared.core.replacing import replace
 from tests.fakes.identity_provider import IdentityProvider
 from tests.fakes.queues import FakeQueues
 from tests.functions.conftest import ALICE, BOB, FORGED, ISSUER, KEYS_COUNT_TOO, Api, http_functions, key_levels

@@ -1,6 +1,5 @@
 """`GET /failures`: what failed, and whether a replay is safe."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from shared.core.message_bodies import encode
 from shared.core.messages import RECONCILE, Failed, FailureKind, FindRegistrations, JobEnded
 from shared.core.queues import EVENTS_QUEUE, reports_queue
+from shared.core.replacing import replace
 from tests.core.world import NOW, answer
 from tests.fakes.queues import FakeQueues
 from tests.functions.conftest import Api

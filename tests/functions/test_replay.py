@@ -1,12 +1,11 @@
 """`POST /failures/replay`: what a replay does, and what it refuses."""
 
-from dataclasses import replace
-
 import pytest
 
 from shared.core.message_bodies import encode
 from shared.core.messages import LaneKey, RunStep
 from shared.core.queues import EVENTS_QUEUE
+from shared.core.replacing import replace
 from tests.core.world import answer
 from tests.fakes.queues import Crash, FakeQueues
 from tests.functions.conftest import BOB, Api
@@ -123,7 +122,7 @@ def test_a_dry_run_refuses_what_the_replay_would_refuse(api: Api, queues: FakeQu
 
 def test_a_filter_replays_all_that_it_takes(api: Api, queues: FakeQueues) -> None:
     promotion = failed(api, "1")
-    wanted = {queues.bury("steps-test", RunStep(**vars(command))) for command in _commands(api, 3)}
+    wanted = {queues.bury("steps-test", command) for command in _commands(api, 3)}
     queues.bury(EVENTS_QUEUE, registered())
     answer = replay(api, filter={"queue": "steps-test", "kind": "bug"})
     assert outcomes(answer) == dict.fromkeys(wanted, "replayed")

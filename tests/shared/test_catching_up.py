@@ -1,6 +1,5 @@
 """Registrations whose notification never came are found by the worker of their workspace, and by nobody else."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from shared.core.message_bodies import decode, encode
 from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered
+from shared.core.replacing import replace
 from shared.core.wire import UndecodableError
 from tests.config.right import WORKSPACE
 from tests.telemetry.conftest import CONFIGURATION, MODEL, REGISTERED, VERSION, Running, started

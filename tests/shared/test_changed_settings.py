@@ -1,7 +1,6 @@
 """Which settings a promotion carries that its route has otherwise by now."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from shared.coordinator import rerunning, routing
 from shared.coordinator.changed_settings import changed_settings
 from shared.core.messages import JobEnded, Kind, ModelRegistered
 from shared.core.promotion import Promotion, PromotionStatus, StageStatus
+from shared.core.replacing import replace
 from tests.config.right import RIGHT, SETTINGS
 from tests.config.test_pipeline_routes import ROUTE
 from tests.steps.promotion import NOW

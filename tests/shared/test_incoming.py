@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.config import WorkspaceReference
+from shared.core.commands import due
 from shared.core.incoming import MisplacedError, read
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.message_bodies import encode
 from shared.core.messages import (
     RECONCILE,
@@ -22,6 +22,7 @@ from shared.core.messages import (
     StepReported,
 )
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from shared.core.wire import UndecodableError
 from tests.config.right import WORKSPACE
 from tests.core.world import KEY, NOW, answer, requested

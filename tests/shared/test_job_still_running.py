@@ -1,6 +1,5 @@
 """A model that a running job registers waits for the job's end, and is woken by its event."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from shared.core.awaiting import PROMOTION
 from shared.core.message_bodies import decode
 from shared.core.messages import Running as RunningOutcome
 from shared.core.messages import RunStep, StepReported
+from shared.core.replacing import replace
 from shared.ports import Job
 from tests.config.right import WORKSPACE
 from tests.telemetry.conftest import MODEL, REGISTERED, VERSION, Running, started

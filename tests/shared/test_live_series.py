@@ -1,6 +1,5 @@
 """Live figures travel with reports, and are kept apart from the lane."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from shared.core.live_minute import LiveMinute
 from shared.core.message_bodies import decode, encode
 from shared.core.messages import Running as StillRunning
 from shared.core.messages import RunStep, StepReported, Succeeded
+from shared.core.replacing import replace
 from shared.worker.measured import Measured
 from shared.worker.order import Step
 from shared.worker.run import Workplace, run_step

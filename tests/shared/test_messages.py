@@ -1,13 +1,13 @@
 """The wire form of messages."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.core.lane import decide, due
+from shared.core.commands import due
+from shared.core.lane import decide
 from shared.core.message_bodies import decode, encode
 from shared.core.messages import (
     LONGEST_MESSAGE_ID,
@@ -26,6 +26,7 @@ from shared.core.messages import (
     id_of_copy,
 )
 from shared.core.promotion import Lane, Promotion
+from shared.core.replacing import replace
 from shared.core.wire import UndecodableError, from_json, to_json
 from tests.core.driver import LaneDriver, drive
 from tests.core.world import KEY, NOW, Azure, answer, requested
@@ -143,6 +144,22 @@ def test_a_field_that_is_not_known_is_left_out() -> None:
 def test_what_cannot_be_decoded_says_where_and_why(body: bytes, says: str) -> None:
     with pytest.raises(UndecodableError, match=says):
         decode(body)
+
+
+def test_an_outcome_that_is_not_known_is_refused_by_its_place() -> None:
+    body = encode(replace(report(), outcome=Succeeded()))
+    with pytest.raises(UndecodableError, match=r"StepReported: Invalid value 'Elsewhere' - at `\$\.outcome\.type`"):
+        decode(body.replace(b'"Succeeded"', b'"Elsewhere"'))
+
+
+def test_no_body_says_whose_worker_reports() -> None:
+    """The queue proves it: a worker of test that names prod in its report is not believed."""
+    read = replace(report(), environment="prod")
+    assert b'"prod"' not in encode(read)
+    content = json.loads(encode(read))["content"] | {"environment": "prod"}
+    forged = decode(document(type="StepReported", content=content))
+    assert isinstance(forged, StepReported)
+    assert forged.environment == ""
 
 
 def test_the_place_of_what_does_not_fit_leads_through_lists_and_objects() -> None:

@@ -1,6 +1,5 @@
 """A breach of a model monitor, from the notification of a step of its run to the event of a lane."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from shared.core.lane_notes import Cause
 from shared.core.message_bodies import decode, encode
 from shared.core.messages import Candidate, Champion, Evidence, JobEnded, Kind, LaneKey, MonitorBreached, RunStep
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from shared.http.refusals import NotThereError
 from shared.ports import PromotionFilter
 from tests.config.right import WORKSPACE

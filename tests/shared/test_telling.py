@@ -1,7 +1,7 @@
 """Every change of a promotion is published once it is saved, and again if a death may have prevented that."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from shared.core.journal import JournalEntry
 from shared.core.lane_notes import Unpublished
 from shared.core.messages import FIRST_LATE_POLL, RECONCILE, Command, News, Report, RunStep, Succeeded
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from shared.http.authorisation import OPERATOR
 from shared.ports import Bus, Topic, VersionConflictError
 from tests.core.world import KEY, NOW, answer, promotion, requested

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from shared.cloud.topic import EventGridTopic, connect, event_of
 from shared.config.app_settings import AppSettings
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane
+from shared.core.replacing import replace
 from shared.ports import TopicUnavailableError
 from tests.core.world import KEY as LANE
 from tests.core.world import NOW, promotion

@@ -1,7 +1,7 @@
 """A promotion of model digits, version 3, through stage test of route digits: where the tests of the steps start."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from shared.core.messages import (
     Succeeded,
     as_evidence,
 )
+from shared.core.replacing import replace
 from shared.ports import Workspace
 from shared.worker.lineage import Lineage
 from shared.worker.order import Rules

@@ -2,7 +2,7 @@
 in this test warms up a deployment with a number of requests, a few at each poll.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from shared.core.events import PromotionRequested
 from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded, as_evidence
 from shared.core.plan import PlannedStep, undo_of
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, StepStatus
+from shared.core.replacing import replace
 from shared.core.wire import from_json
 from shared.worker.order import Rules, Step
 from shared.worker.polls import poll_again

@@ -1,12 +1,11 @@
 """A model that is deployed in the workspace that it comes from, without the registry."""
 
-from dataclasses import replace
-
 import pytest
 
 from shared.config.policy import Policy
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, Succeeded
+from shared.core.replacing import replace
 from shared.core.wire import from_json
 from shared.ports import Job
 from shared.worker.order import Rules

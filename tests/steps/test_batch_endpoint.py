@@ -1,12 +1,12 @@
 """The steps of a stage with a batch endpoint: the same as for an online endpoint, with its default as the traffic."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shared.config.policy import Policy
 from shared.core.messages import Failed, FailureKind, Succeeded
+from shared.core.replacing import replace
 from shared.ports import EndpointKind, UnavailableError
 from shared.worker.fence import TooLateError, fenced
 from shared.worker.order import Rules

@@ -2,12 +2,12 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shared.core.messages import Champion, Failed, FailureKind, Outcome, Retry, Running, RunStep, Succeeded
+from shared.core.replacing import replace
 from shared.ports import RejectedError, StoreUnavailableError
 from shared.worker.run import Workplace, run_step
 from tests.fakes.workspace import FakeWorkspace

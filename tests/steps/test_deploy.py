@@ -1,9 +1,9 @@
 import re
-from dataclasses import replace
 
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.core.replacing import replace
 from shared.ports import ForbiddenError
 from shared.worker.polls import poll_again
 from tests.fakes.workspace import FakeWorkspace

@@ -1,6 +1,5 @@
 """The rules of an environment, enforced by its worker from its own configuration, whatever a command says."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from shared.config import Policy
 from shared.core.approval import ApprovalEvidence, Author, GivenApproval, digest
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
+from shared.core.replacing import replace
 from shared.ports import ApprovalDecision
 from shared.worker.order import Rules
 from tests.config.teams import GROUP

@@ -1,12 +1,12 @@
 """When a step is polled again: according to what its lane knows about it, otherwise less and less often."""
 
 import itertools
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.core.messages import Expectation, RunStep
+from shared.core.replacing import replace
 from shared.worker.polls import FIRST_PAUSE, LONGEST_PAUSE, pause
 from tests.steps.promotion import Stage
 

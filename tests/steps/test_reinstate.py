@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import pytest
 
 from shared.core.messages import Champion, Failed, FailureKind, Running, Succeeded
+from shared.core.replacing import replace
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, ORIGIN, OURS, SHARED, Stage, champion
 

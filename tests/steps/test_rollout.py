@@ -1,13 +1,13 @@
 """Steps `rollout`, `watch`, and what `shift` and `restore` do in a stage with a rollout."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Outcome, Retry, Running, Succeeded
+from shared.core.replacing import replace
 from shared.ports import ForbiddenError, LiveFigures, RejectedError, UnavailableError
 from shared.worker.removals import LATE_REQUESTS
 from tests.fakes.work import Crash

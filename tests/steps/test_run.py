@@ -1,9 +1,9 @@
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Kind, NotRun, Outcome, Retry, Running
+from shared.core.replacing import replace
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
 from shared.worker.fence import CHANGES, TooLateError, fenced
 from shared.worker.steps import steps

@@ -1,12 +1,12 @@
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.core.approval import Author
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, Succeeded
+from shared.core.replacing import replace
 from shared.core.wire import from_json
 from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
 from shared.worker.lineage import Lineage

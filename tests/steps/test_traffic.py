@@ -1,12 +1,12 @@
 """Steps `shift` and `restore`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.core.replacing import replace
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, ORIGIN, OURS, SHARED, Stage, champion, deploy_saw
 

@@ -1,12 +1,12 @@
 """Deploying exactly what was validated and approved, as the environment's own worker reads it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.core.messages import Evidence, Failed, FailureKind, Succeeded
+from shared.core.replacing import replace
 from tests.fakes.workspace import CREATED, FakeWorkspace
 from tests.steps.promotion import ENDPOINT, ORIGIN, SHARED, Stage
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.cloud.documents import lane_document, promotion_document
+from shared.core.commands import due
 from shared.core.events import Approved, Person
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.message_bodies import encode
 from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, Retry, Running
 from shared.core.promotion import Lane

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from shared.coordinator import catching_up, routing
 from shared.core import incoming
+from shared.core.commands import due
 from shared.core.events import PromotionRequested
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import (
     Command,
     Event,

@@ -1,11 +1,12 @@
 """Compares this run's metrics with those of the source's run and the champion's: sample against production data."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from shared.config.pipeline_stage import RunGate
 from shared.core.columns import in_columns
 from shared.core.messages import Champion, Outcome, Succeeded, as_evidence
+from shared.core.replacing import replace
 from shared.worker import gates, pipeline_metrics
 from shared.worker.gates import Verdict, figure, no_worse, within_bounds
 from shared.worker.order import Step, champion_saw

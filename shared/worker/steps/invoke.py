@@ -5,12 +5,13 @@ A job has a name of this step's choosing, so an invocation whose answer was lost
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.config.batch import BatchTest
 from shared.core import asset_names
 from shared.core.job_statuses import COMPLETED, ENDED
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.core.replacing import replace
 from shared.ports import Capability, Invocation, RejectedError, SubmittedJob
 from shared.worker import batch_endpoints, jobs, rows
 from shared.worker.gates import figure

@@ -4,10 +4,11 @@ Runs before `restore` when `shift` is undone. It judges no gates, since the cham
 only what was approved then.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.core.asset_names import is_of_registry
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.core.replacing import replace
 from shared.core.wire import from_json
 from shared.ports import Capability
 from shared.worker.manifest import Manifest, model_to_deploy

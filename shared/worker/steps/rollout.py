@@ -4,9 +4,10 @@ The same step may be in a plan several times, with a growing share. `restore` gi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
+from shared.core.replacing import replace
 from shared.core.wire import UndecodableError
 from shared.ports import Capability, Endpoint
 from shared.worker import traffic, watching

@@ -5,11 +5,12 @@ the job again, and stops unless that was inspected and, if the stage or the envi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from shared.core.approval import DIGEST_LENGTH
 from shared.core.messages import Failed, Outcome, Succeeded, as_evidence
+from shared.core.replacing import replace
 from shared.ports import Bound, Capability, PipelineJob, PipelineSubmission, SubmittedJob, same_asset
 from shared.worker import jobs, rerunning
 from shared.worker.order import Step

@@ -1,6 +1,5 @@
 """A job that compares how candidate and champion answered, at the end of a step."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from shared.config.analysis import AnalysisSettings
 from shared.core.job_statuses import CANCELED, CANCELLING
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
+from shared.core.replacing import replace
 from shared.ports import ForbiddenError
 from shared.worker.analysis import Judgement, Watched, judged
 from tests.fakes.jobs import JobOutcome

@@ -1,12 +1,12 @@
 """A candidate that takes traffic beside its champion: where the tests of the analysis start."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from shared.config.analysis import AnalysisSettings
+from shared.core.replacing import replace
 from shared.worker.analysis import Judgement, Watched, judged
 from shared.worker.order import Rules
 from shared.worker.target import Target

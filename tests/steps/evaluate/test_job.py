@@ -1,6 +1,5 @@
 """One job in the environment measures candidate and champion: how it is submitted, followed, ended and cancelled."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from shared.core.events import PromotionRequested
 from shared.core.messages import Failed, FailureKind, Kind, Outcome, Running, RunStep, Succeeded
 from shared.core.plan import PlannedStep, PlanSettings, plan_for
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun
+from shared.core.replacing import replace
 from shared.ports import Answer, JobSubmission, SubmittedJob
 from shared.worker.evaluation import UsedData
 from shared.worker.order import Rules

@@ -1,11 +1,11 @@
 """What prevents an evaluation: before anything is spent, and through what others do meanwhile."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.core.messages import Champion, Failed, FailureKind, Retry, Running, Succeeded
+from shared.core.replacing import replace
 from shared.ports import BusyError
 from shared.worker.run import Workplace, run_step
 from tests.fakes.workspace import FakeWorkspace

@@ -1,6 +1,5 @@
 """What an environment's policy asks of evaluations, and the approvals that it takes of them itself."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import yaml
 
 from shared.config.policy import Policy
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.core.replacing import replace
 from shared.core.wire import from_json
 from shared.ports import ApprovalDecision
 from shared.worker.evaluation import Evaluated, is_same_model
