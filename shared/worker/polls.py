@@ -10,6 +10,8 @@ from shared.worker.order import Order
 
 FIRST_PAUSE = 1.0  # seconds
 GROWTH = 1.4
+#: The first pause is made of two halves: what takes a moment is then known after half of it.
+HALVES = 2
 LONGEST_PAUSE = 30.0  # seconds; the pause that azure-ai-ml keeps itself for most operations
 
 
@@ -62,8 +64,10 @@ def pause(command: RunStep) -> timedelta:
     pauses are short at first and then grow, since most operations take seconds and a deployment up to 20 minutes."""
     if command.expects is not None:
         return timedelta(seconds=round(_as_expected(command, command.expects), 1))
+    if command.poll <= HALVES:
+        return timedelta(seconds=FIRST_PAUSE / HALVES)
     # The exponent is bounded, because a float is.
-    seconds = min(LONGEST_PAUSE, FIRST_PAUSE * GROWTH ** min(max(command.poll - 1, 0), 50))
+    seconds = min(LONGEST_PAUSE, FIRST_PAUSE * GROWTH ** min(command.poll - HALVES, 50))
     return timedelta(seconds=round(seconds, 1))
 
 
