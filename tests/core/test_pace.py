@@ -13,7 +13,7 @@ from shared.core.pace import STEPS, TIMES, remembered
 from shared.core.promotion import Lane, Promotion, StageRun
 from shared.core.replacing import replace
 from shared.core.wire import from_json, to_json
-from shared.worker.polls import pause
+from shared.worker.polls import FIRST_PAUSE, HALVES, pause
 from tests.core.world import KEY, NOW, answer, promotion, requested
 
 UNDER_WAY = Running(timedelta(seconds=30), "under way")
@@ -73,7 +73,8 @@ def test_a_poll_that_takes_long_is_not_the_steps_own_time(answered: tuple[float,
     lane = decide(lane, answer(command), NOW + timedelta(seconds=answered[-1])).lane
     assert lane.durations == {}
     _, command = begun(lane, "2", NOW)
-    assert pause(command) == timedelta(seconds=1)
+    assert command.expects is None
+    assert pause(command) == timedelta(seconds=FIRST_PAUSE / HALVES)
 
 
 def test_nothing_is_expected_of_what_takes_seconds() -> None:
