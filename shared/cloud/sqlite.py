@@ -133,17 +133,13 @@ class SqliteStore:
                 )
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
-        with self._file.transaction("deferred") as connection:
-            rows = connection.execute(
-                "select route, model from lanes where wake_at <= ? order by wake_at", (sortable(now),)
-            ).fetchall()
+        rows = self._file.rows("select route, model from lanes where wake_at <= ? order by wake_at", (sortable(now),))
         return [LaneKey(route, model) for route, model in rows]
 
     def awaiting(self, job: AwaitedJob) -> Sequence[LaneKey]:
-        with self._file.transaction("deferred") as connection:
-            rows = connection.execute(
-                "select route, model from awaited where workspace = ? and job = ?", (job.workspace.lower(), job.job)
-            ).fetchall()
+        rows = self._file.rows(
+            "select route, model from awaited where workspace = ? and job = ?", (job.workspace.lower(), job.job)
+        )
         return [LaneKey(route, model) for route, model in rows]
 
     def watching_since(self, now: datetime) -> datetime:
@@ -180,10 +176,9 @@ class SqliteStore:
             created, promotion = promotion_position(following)
             values += [sortable(created), promotion]
         where = f"where {' and '.join(conditions)}" if conditions else ""
-        with self._file.transaction("deferred") as connection:
-            rows = connection.execute(
-                f"select document from promotions {where} order by created desc, id desc limit ?", (*values, most + 1)
-            ).fetchall()
+        rows = self._file.rows(
+            f"select document from promotions {where} order by created desc, id desc limit ?", (*values, most + 1)
+        )
         found = [read_promotion(document) for (document,) in rows]
         last = found[most - 1] if len(found) > most else None
         return Page(found[:most], after_promotion(last.created, last.id) if last else None)
@@ -209,8 +204,8 @@ class SqliteStore:
         return LanePage(found, after_lane(keys[-1]) if len(rows) > most else None)
 
     def publishing(self) -> Publishing | None:
-        row = self._file.row("select at, trouble from publishing")
-        return Publishing(datetime.fromisoformat(row[0]), row[1]) if row else None
+        rows = self._file.rows("select at, trouble from publishing")
+        return Publishing(datetime.fromisoformat(rows[0][0]), rows[0][1]) if rows else None
 
     def keep_publishing(self, publishing: Publishing) -> None:
         with self._file.transaction() as connection:
@@ -218,8 +213,8 @@ class SqliteStore:
             connection.execute("insert or replace into publishing values (1, ?, ?)", values)
 
     def holds(self) -> tuple[Holds, int]:
-        row = self._file.row("select document, version from holds")
-        return (read_holds(row[0]), row[1]) if row else (NO_HOLDS, 0)
+        rows = self._file.rows("select document, version from holds")
+        return (read_holds(rows[0][0]), rows[0][1]) if rows else (NO_HOLDS, 0)
 
     def save_holds(self, holds: Holds, version: int) -> None:
         document = holds_document(holds)

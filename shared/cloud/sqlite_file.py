@@ -2,7 +2,7 @@
 
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,11 @@ class SqliteFile:
                     connection.execute("rollback")
                 raise
 
-    def row(self, query: str) -> tuple[Any, ...] | None:
-        """The first row of a query, None if there is none. One statement reads one state of the file, so it needs no
-        transaction, which would take as long again. Raises `StoreUnavailableError` as `transaction` does."""
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query. One statement reads one state of the file, so it needs no transaction, which would take
+        as long again. Raises `StoreUnavailableError` as `transaction` does."""
         with self._connection() as connection:
-            found: tuple[Any, ...] | None = connection.execute(query).fetchone()
-        return found
+            return connection.execute(query, values).fetchall()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
